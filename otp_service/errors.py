@@ -58,6 +58,7 @@ class Problem(OtpServiceError):
         verification: Verification | None = None,
         limit: str | None = None,
         retry_after: int | None = None,
+        replayed: bool = False,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -66,6 +67,8 @@ class Problem(OtpServiceError):
         self.limit = limit
         self.retry_after = retry_after
         """Whole seconds, rounded up."""
+        self.replayed = replayed
+        """True when this is the kept answer to an earlier request with the same Idempotency-Key."""
 
 
 class InvalidRequest(Problem):

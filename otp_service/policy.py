@@ -1,0 +1,128 @@
+"""The numbers that decide, with their sources, and the rules that a deployment may set around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+CODE_LENGTHS = range(6, 11)
+"""NIST SP 800-63B §5.1.3.2: a secret of at least six decimal digits; ten is what people still copy without error."""
+
+TTL_SECONDS = range(60, 601)
+"""NIST SP 800-63B §5.1.3.2: an out-of-band secret is good for at most ten minutes."""
+
+LONG_TTL_SECONDS = range(60, 1801)
+"""Beyond NIST's ten minutes, and only where a purpose says `allow_long_ttl = true`."""
+
+TOMBSTONE_MS = 2 * 3600 * 1000
+"""How long an ended verification is remembered, and an Idempotency-Key with its answer."""
+
+TRIES_MS = 72 * 3600 * 1000
+"""How long the tries of a delivery are kept: gateways report up to three days late."""
+
+MIN_LIFE_TO_RESEND_MS = 60 * 1000
+"""A code that dies within a minute is not worth an SMS: a start begins anew, a resend by id is refused."""
+
+TOKEN_LEEWAY_SECONDS = 5
+"""How far ahead the clock of the node that made a token may be."""
+
+_WINDOW = re.compile(r"([0-9]+)\s*/\s*([0-9]*)\s*(s|m|h|d)?")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `count` in any `seconds` long span: a rolling window, so never twice the count across an edge."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Window:
+        """Read `5/3600`, `5/1h`, `30/10m`, `10/1d` or `5/h`. Raises ValueError, saying what is meant."""
+        match = _WINDOW.fullmatch(text.strip())
+        if match is None or not (match[2] or match[3]):
+            raise ValueError(f'{text!r} is not a limit; write it as "5/1h", "10/24h" or "5/3600" (seconds)')
+        window = cls(int(match[1]), int(match[2] or 1) * _UNIT_SECONDS[match[3] or "s"])
+        if window.count < 1 or window.seconds < 1:
+            raise ValueError(f"{text!r} needs a count and a time of at least 1")
+        if window.count > 100_000 or window.seconds > 366 * 86400:
+            raise ValueError(f"{text!r} is larger than we can count exactly: at most 100000 in 366 days")
+        return window
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How codes of one purpose live. The defaults are the contract's."""
+
+    code_length: int = 6
+    ttl: int = 300
+    """Seconds."""
+    max_attempts: int = 5
+    """NIST SP 800-63B §5.2.2 allows up to 100 over all; five per code leaves odds of 5 in 10^6."""
+    max_sends: int = 4
+    cooldown: tuple[int, ...] = (60, 60, 120)
+    """Seconds after each send; the last repeats."""
+    resend: Literal["reuse", "rotate"] = "reuse"
+    token_ttl: int = 600
+    max_parts: int = 1
+    locale: str = "zh-CN"
+    webotp_host: str = ""
+    android_hash: str = ""
+
+    def cooldown_after(self, sends: int) -> int:
+        """Seconds to wait after the `sends`-th send (1 is the first)."""
+        return self.cooldown[min(sends, len(self.cooldown)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The counted limits. An empty tuple means no limit of that kind."""
+
+    recipient: tuple[Window, ...] = (Window(5, 3600), Window(10, 86400))
+    """Sends to one recipient, over all clients (Aliyun and its like refuse at 5/h and 10/day)."""
+    failures: tuple[Window, ...] = (Window(10, 3600), Window(20, 86400))
+    """Wrong codes per client and recipient: 20 a day at one in 10^6 keeps the odds at 2 in 10^5."""
+    client_ip: tuple[Window, ...] = (Window(100, 3600),)
+    """Sends asked for from one IPv4 address or IPv6 /64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A calling application."""
+
+    name: str
+    purposes: frozenset[str]
+    require: frozenset[str] = frozenset()
+    """Fields that a start of this client must carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestNumber:
+    """A number with a fixed code: for callers' CI and app-store review. Nothing is ever sent to it."""
+
+    __test__ = False  # the name starts with Test; it is none of pytest's business
+
+    e164: str
+    code: str = field(repr=False)
+    until: date
+    """The last day, UTC, on which the fixed code works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything that a deployment decides about verifications."""
+
+    policies: Mapping[str, Policy]
+    limits: Limits = field(default_factory=Limits)
+    default_region: str = ""
+    regions: frozenset[str] = frozenset()
+    """ISO 3166 regions that we send to; `*` is everywhere."""
+    channels: tuple[str, ...] = ()
+    """Names of the configured channels, in their order."""
+    test_numbers: Mapping[str, TestNumber] = field(default_factory=dict)
+    outbox_max: int = 100_000
+    """Sends that may wait, over all partitions, before a start is refused with `unavailable`."""
