@@ -124,5 +124,5 @@ class Rules:
     channels: tuple[str, ...] = ()
     """Names of the configured channels, in their order."""
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict)
-    outbox_max: int = 100_000
-    """Sends that may wait, over all partitions, before a start is refused with `unavailable`."""
+    outbox_max: int = 10_000
+    """Sends that may wait in one of the 32 partitions before a start is refused with `unavailable`."""

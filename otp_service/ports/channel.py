@@ -1,4 +1,4 @@
-"""What the domain needs from the outside, and what each side promises. Adapters live in `store/` and `channels/`."""
+"""The way out: one configured way to deliver, and what a gateway's answer comes to."""
 
 from __future__ import annotations
 

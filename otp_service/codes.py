@@ -1,0 +1,55 @@
+"""Codes: the digits that a person types. They are derived, never stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+
+from otp_service.errors import FieldError, InvalidRequest
+
+SEED_BYTES = 16
+"""128 bits of origin a code: neither the record without the key nor the key without the record yields it."""
+
+_WORD = 8
+_WORDS = hashlib.sha256().digest_size // _WORD
+_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212\uFE63]+")
+_CODE = re.compile(r"[0-9]{6,10}")
+
+
+def derive(key: bytes, verification_id: str, seed: bytes, counter: int, length: int) -> str:
+    """The code of a verification: `length` digits, each of the 10**length values equally likely.
+
+    HMAC-SHA256(key, id, seed, counter, block), read as 64-bit words; words beyond the largest multiple of 10**length
+    are rejected, as RFC 4226's plain modulo is biased. `counter` numbers the codes of one verification (`rotate`).
+    """
+    values = 10**length
+    usable = (1 << 64) // values * values
+    block = 0
+    while True:
+        # The id has one length and the seed another that never changes: the fields can't run into one another.
+        material = b"|".join((verification_id.encode(), seed, counter.to_bytes(2, "big"), block.to_bytes(2, "big")))
+        digest = hmac.digest(key, material, "sha256")
+        for i in range(_WORDS):
+            word = int.from_bytes(digest[i * _WORD : (i + 1) * _WORD], "big")
+            if word < usable:
+                return f"{word % values:0{length}d}"
+        block += 1
+
+
+def normalize(text: str) -> str:
+    """Fold what a person typed: NFKC, then blanks and hyphens dropped. Raises InvalidRequest at /code.
+
+    Only `[0-9]` passes: Python's own `\\d`, `isdecimal` and `int` would take Arabic digits and `12_3456`.
+    """
+    # A code of ten digits needs no more than a few dozen characters; NFKC of a megabyte is work for an attacker.
+    folded = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)) if len(text) <= 64 else ""
+    if not _CODE.fullmatch(folded):
+        raise invalid_code("the code is 6 to 10 digits, as in the message")
+    return folded
+
+
+def invalid_code(detail: str) -> InvalidRequest:
+    """The one refusal of a code that can't be one; nothing is counted for it."""
+    return InvalidRequest(detail, errors=[FieldError("/code", detail)])

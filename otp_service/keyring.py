@@ -1,0 +1,188 @@
+"""`Keyring`: every keyed operation, one derived key a use (HKDF-SHA256, RFC 5869), several secrets while one rotates.
+
+Two kinds of key stand behind it. `secret_keys` rotate: what they made carries their key id (`kid`). `fingerprint_key`
+does not: it names things in Redis (recipients, scopes, addresses), and another one would start every counter anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from otp_service import codes
+from otp_service.errors import OtpServiceError
+
+PARTITIONS = 32
+NONCE_BYTES = 12
+_OWNER_BYTES = 8
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_TO_ALPHABET = str.maketrans(_RFC_4648, _ALPHABET)
+_FROM_ALPHABET = str.maketrans(_ALPHABET, _RFC_4648)
+_ID_CHARS = frozenset(_ALPHABET)
+_ID_PREFIX = "ver_"
+_ID_LENGTH = len(_ID_PREFIX) + 1 + (NONCE_BYTES + _OWNER_BYTES) * 8 // 5
+_NAME_BYTES = 16
+
+
+class SealBroken(OtpServiceError):
+    """A sealed value can't be opened: altered, moved to another record, or its key is no longer configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationId:
+    """What an id tells those who hold the fingerprint key."""
+
+    text: str
+    partition: int
+    owner: str
+    """Names the pair of client and recipient, in hex: wrong codes are counted under it."""
+
+
+class Keyring:
+    """`secret_keys`: (kid, secret) pairs; the first makes, all verify. Secrets are at least 32 random bytes."""
+
+    def __init__(self, secret_keys: Sequence[tuple[str, bytes]], fingerprint_key: bytes) -> None:
+        self._secrets = dict(secret_keys)
+        self.kids = tuple(self._secrets)
+        self.current = self.kids[0]
+        self._naming = {
+            use: _hkdf(fingerprint_key, use)
+            for use in ("recipient", "prefix", "owner", "mask", "scope", "client_ip", "context", "idempotency")
+        }
+        # Bound per instance, so that the derived keys live no longer than the keyring.
+        self._key = lru_cache(maxsize=4096)(self._derive)
+        self._cipher = lru_cache(maxsize=64)(lambda kid: AESGCM(self._key(kid, "seal")))
+
+    # --- names in Redis: keyed hashes that do not rotate -------------------------------------------------------
+
+    def recipient(self, e164: str) -> str:
+        """Fingerprint of a recipient."""
+        return self._name("recipient", e164)
+
+    def partition(self, prefix: str) -> int:
+        """0–31, from the number less its last four digits: keyed, so nobody can choose where a number lands."""
+        return hmac.digest(self._naming["prefix"], prefix.encode(), "sha256")[0] % PARTITIONS
+
+    def scope(self, client: str, purpose: str, e164: str, session: str | None) -> str:
+        """Names "the four" that a pending verification and its cooldown belong to."""
+        return self._name("scope", client, purpose, e164, session)
+
+    def client_ip(self, network: str) -> str:
+        return self._name("client_ip", network)
+
+    def context(self, context: Mapping[str, str] | None) -> str:
+        """Equal for equal contexts in any order; empty for none."""
+        return "" if context is None else self._name("context", *_flat(context))
+
+    def idempotency(self, client: str, *parts: str | bytes) -> str:
+        return self._name("idempotency", client, *parts)
+
+    def _name(self, use: str, *parts: str | bytes | None) -> str:
+        digest = hmac.digest(self._naming[use], _framed(*parts), "sha256")[:_NAME_BYTES]
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    # --- ids ------------------------------------------------------------------------------------------------------
+
+    def new_id(self, client: str, e164: str, prefix: str, nonce: bytes) -> VerificationId:
+        """An id that carries its partition and, masked, its owner: a check finds every key that it needs in the id.
+
+        `nonce` is 12 random bytes. Two ids of one recipient show nothing in common to those without the key.
+        """
+        owner = hmac.digest(self._naming["owner"], _framed(client, e164), "sha256")[:_OWNER_BYTES]
+        body = base64.b32encode(nonce + self._masked(nonce, owner)).decode().translate(_TO_ALPHABET)
+        partition = self.partition(prefix)
+        return VerificationId(f"{_ID_PREFIX}{_ALPHABET[partition]}{body}", partition, owner.hex())
+
+    def parse_id(self, text: str) -> VerificationId | None:
+        """None for what can't be an id of ours. An id that was never given parses as well: only Redis knows."""
+        body = text[len(_ID_PREFIX) :]
+        if len(text) != _ID_LENGTH or not text.startswith(_ID_PREFIX) or not _ID_CHARS.issuperset(body):
+            return None
+        raw = base64.b32decode(body[1:].translate(_FROM_ALPHABET))
+        owner = self._masked(raw[:NONCE_BYTES], raw[NONCE_BYTES:])
+        return VerificationId(text, _ALPHABET.index(body[0]), owner.hex())
+
+    def owner(self, client: str, e164: str) -> str:
+        return hmac.digest(self._naming["owner"], _framed(client, e164), "sha256")[:_OWNER_BYTES].hex()
+
+    def _masked(self, nonce: bytes, owner: bytes) -> bytes:
+        mask = hmac.digest(self._naming["mask"], nonce, "sha256")
+        return bytes(a ^ b for a, b in zip(owner, mask, strict=False))
+
+    # --- codes ----------------------------------------------------------------------------------------------------
+
+    def code(self, kid: str, verification_id: str, seed: bytes, counter: int, length: int) -> str:
+        return codes.derive(self._key(kid, "code"), verification_id, seed, counter, length)
+
+    def binding(
+        self, kid: str, verification_id: str, client: str, session: str | None, context: Mapping[str, str] | None
+    ) -> bytes:
+        """32 bytes for what a code is bound to. Absent differs from empty; the order of a context is free."""
+        bound = None if context is None else _framed(*_flat(context))
+        return hmac.digest(
+            self._key(kid, "binding"), _framed(verification_id, client, session, bound), "sha256"
+        )
+
+    def digest(self, kid: str, binding: bytes, code: str) -> bytes:
+        """32 bytes that stand for a code in its binding, so that a rotated code needs no session or context again."""
+        return hmac.digest(self._key(kid, "digest"), binding + code.encode(), "sha256")
+
+    # --- sealing --------------------------------------------------------------------------------------------------
+
+    def seal(self, kid: str, verification_id: str, field: str, text: str) -> bytes:
+        """AES-256-GCM, bound to the record and the field: a value moved elsewhere does not open."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher(kid).encrypt(nonce, text.encode(), _framed(verification_id, field))
+
+    def unseal(self, kid: str, verification_id: str, field: str, sealed: bytes) -> str:
+        """Raises SealBroken."""
+        if kid not in self._secrets:
+            raise SealBroken(f"the secret key {kid!r} is no longer configured")
+        try:
+            opened = self._cipher(kid).decrypt(
+                sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _framed(verification_id, field)
+            )
+        except InvalidTag as error:
+            raise SealBroken(f"the sealed {field} of {verification_id} does not open") from error
+        return opened.decode()
+
+    # --- tokens ---------------------------------------------------------------------------------------------------
+
+    def token_key(self, kid: str, client: str, purpose: str) -> bytes:
+        """32 bytes, given to that client for offline checks: it can't mint for another client or purpose."""
+        return self._key(kid, "token", client, purpose)
+
+    # --- derivation -----------------------------------------------------------------------------------------------
+
+    def _derive(self, kid: str, *use: str) -> bytes:
+        return _hkdf(self._secrets[kid], *use)
+
+
+def _hkdf(secret: bytes, *use: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"otp-service v1" + _framed(*use)).derive(secret)
+
+
+def _framed(*parts: str | bytes | None) -> bytes:
+    """Each part with its length, so that ("a", "bc") and ("ab", "c") differ, and None differs from ""."""
+    framed = bytearray()
+    for part in parts:
+        if part is None:
+            framed += b"\x00"
+        else:
+            raw = part.encode() if isinstance(part, str) else part
+            framed += b"\x01" + len(raw).to_bytes(4, "big") + raw
+    return bytes(framed)
+
+
+def _flat(context: Mapping[str, str]) -> list[str]:
+    return [text for pair in sorted(context.items()) for text in pair]

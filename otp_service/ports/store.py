@@ -1,0 +1,217 @@
+"""Every transition of a verification, as the domain asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class StoreDown(Exception):
+    """Redis did not answer, or can't take a write: nothing is known of what was asked. We fail closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record as one script saw it: `result` is what that script did. Times are milliseconds, Redis's clock."""
+
+    result: str
+    now: int
+    status: str
+    delivery: str
+    attempts: int
+    sends: int
+    resend: int
+    purpose: str
+    created: int
+    expires: int
+    code_length: int
+    max_attempts: int
+    max_sends: int
+    kid: str
+    mask: bytes
+    """Sealed."""
+    metadata: bytes | None
+    """Sealed."""
+    test: bool
+    token_ttl: int
+    approved: int | None
+    token: str | None
+    """The id of the token that the approval gave."""
+    bound_to: str
+    """The number as its token will name it: a keyed hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A limit is full, for `wait` more milliseconds; nothing was counted or written."""
+
+    limit: str
+    wait: int
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The pending verification is another than the caller thought: ask again with this id ("" for none)."""
+
+    current: str
+
+
+class Full(Exception):
+    """The outbox has no room: nothing was written."""
+
+
+class Missing(Exception):
+    """No such record, or another client's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unbound:
+    """The check names other bindings than the start did; `bindings` are the record's: "", "s", "c" or "sc"."""
+
+    bindings: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherLength:
+    """The code typed is well-formed but not as long as this verification's."""
+
+    code_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who holds an Idempotency-Key: `request` and `nonce` are the first one's."""
+
+    request: str
+    nonce: str
+    answer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """A refusal that stands already, by a window on another partition: the longest wait wins."""
+
+    limit: str = ""
+    wait: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendTerms:
+    """What start and resend hold a send against."""
+
+    nonce: str
+    """Names this request: asked again with the same nonce, it counts once."""
+    recipient: str
+    """Fingerprint."""
+    windows: str
+    """The recipient's, as `5/3600000 10/86400000`; empty for no limit."""
+    cooldowns: str
+    max_sends: int
+    outbox_max: int
+    queue: bool
+    """False for a test number: nothing is ever queued."""
+    channel: str = ""
+    avoid: str = ""
+    prior: Prior = Prior()
+    rotated: tuple[int, bytes] | None = None
+    """Counter and digest of the new code, where the purpose rotates."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A verification to be. Only what is set here can ever be at rest."""
+
+    id: str
+    ttl: int
+    """Milliseconds."""
+    context: str
+    deliver: bool
+    fields: Mapping[str, str | bytes | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One check, as the store sees it."""
+
+    id: str
+    client: str
+    nonce: str
+    owner: str
+    """Names client and recipient: wrong codes are counted under it."""
+    windows: str
+    purpose: str
+    bindings: str
+    code_length: int
+    wrong: bool
+    """True when it can't be right, whatever the code: it counts as a wrong code."""
+    digests: Sequence[tuple[str, bytes]]
+    """One a secret key: (kid, digest)."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A record with its tries (JSON, oldest first), and what a resend needs of it; the latter is gone after the end."""
+
+    row: Row
+    tries: Sequence[bytes]
+    scope: str
+    client_ip: str
+    to: bytes | None
+    seed: bytes | None
+    binding: bytes | None
+    counter: int
+    deliver: bool
+    channel: str
+
+
+class Store(Protocol):
+    """Every transition of a verification, one atomic step each. All methods raise `StoreDown`.
+
+    A method that is asked twice with one nonce has the effect of one call and gives the first answer.
+    """
+
+    def start(self, record: NewRecord, scope: str, current: str, terms: SendTerms) -> Row | Refused | Moved:
+        """Rows: `created`, `resent`. Raises Full."""
+        ...
+
+    def resend(self, id: str, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
+        """Rows: `resent`, or the status it has ended in. Raises Missing, Full."""
+        ...
+
+    def check(self, attempt: Attempt) -> Row | Refused | Unbound | OtherLength:
+        """Rows: `approved`, `mismatch`, or the status it had ended in before. Raises Missing."""
+        ...
+
+    def latest(self, partition: int, scope: str) -> str:
+        """The id of the latest verification of a scope, ended ones included; "" for none."""
+        ...
+
+    def cancel(self, id: str, client: str) -> Row:
+        """Raises Missing."""
+        ...
+
+    def view(self, id: str, client: str) -> View:
+        """Raises Missing."""
+        ...
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+    def use_token(self, id: str, client: str, token: str, nonce: str, consume: bool) -> Row | None:
+        """None when it was used before. Raises Missing."""
+        ...
+
+    def claim(self, name: str, request: str, nonce: str) -> Claim: ...
+
+    def keep(self, name: str, request: str, nonce: str, answer: bytes) -> None: ...
+
+    def release(self, name: str, nonce: str) -> None: ...
+
+    def charge(self, window: str, windows: str, nonce: str) -> int:
+        """Count in a window that lives on a partition of its own; milliseconds to wait, 0 when counted."""
+        ...
+
+    def refund(self, window: str, nonce: str) -> None: ...

@@ -1,0 +1,41 @@
+-- One counted attempt: count, compare and consume in one step, so that no two checks can both be right.
+-- KEYS: record, failures window, due
+-- ARGV: nonce, id, client, purpose ('' = not said), bindings given ("", "s", "c", "sc"), wrong ('1': cannot be right),
+--       failures windows, code length given, then kid, digest of each secret key
+local record, failures, due = unpack(KEYS)
+local nonce, id, client, purpose, bindings, wrong, windows, length = unpack(ARGV, 1, 8)
+local now = clock()
+
+local again = replay(record, nonce)
+if again then return again end
+local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
+if r[1] ~= client then return {'missing'} end
+if r[2] ~= bindings then return {'unbound', r[2]} end
+if r[3] ~= length then return {'length', r[3]} end
+local status = status_of(record, due, id, now)
+if status ~= 'pending' then return snapshot(status, now, record) end
+local wait = wait_for(failures, now, windows)
+if wait > 0 then return {'refused', 'failures', int(wait), snapshot('pending', now, record)} end
+
+local right = false
+if wrong ~= '1' and (purpose == '' or purpose == r[4]) then
+  for i = 9, #ARGV, 2 do
+    if ARGV[i] == r[5] then
+      for counter = tonumber(r[6]), tonumber(r[7]) do
+        right = right or redis.call('HGET', record, 'd' .. int(counter)) == ARGV[i + 1]
+      end
+    end
+  end
+end
+
+if right then
+  redis.call('HSET', record, 'approved', int(now), 'token', nonce)
+  finish(record, due, id, now, 'approved')
+  return remember('approved', now, record, nonce)
+end
+local attempts = redis.call('HINCRBY', record, 'attempts', 1)
+count_in(failures, now, windows, nonce)
+if attempts >= tonumber(redis.call('HGET', record, 'max_attempts')) then
+  finish(record, due, id, now, 'exhausted')
+end
+return remember('mismatch', now, record, nonce)

@@ -1,0 +1,112 @@
+"""Tokens: the signed proof of an approval. A token holds no number, and the same facts always give the same token.
+
+Form: `<kid>.<payload>.<signature>`, by itsdangerous with HMAC-SHA256. Its key belongs to one client and one purpose.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from otp_service.errors import TokenExpired, TokenInvalid
+from otp_service.policy import TOKEN_LEEWAY_SECONDS
+
+_SALT = b"otp-service token v1"
+_MAX_LENGTH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a token says. Times are seconds since the epoch."""
+
+    id: str
+    """Its own id: single use hangs on this, never on the token's spelling."""
+    verification_id: str
+    to: str
+    """Keyed hashes of what was approved (`bind`); None where nothing was bound."""
+    session: str | None
+    context: str | None
+    approved_at: int
+    expires_at: int
+
+
+def bind(key: bytes, kind: str, value: str | Mapping[str, str] | None) -> str | None:
+    """16 bytes of HMAC-SHA256 under the token's key, base64url: what a token says of a number, session or context.
+
+    A client that verifies offline computes the same: HMAC(key, kind + NUL + value), a context as its sorted pairs,
+    each text followed by a NUL.
+    """
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else "".join(f"{k}\0{v}\0" for k, v in sorted(value.items()))
+    digest = hmac.digest(key, f"{kind}\0{text}".encode(), "sha256")[:16]
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def mint(kid: str, key: bytes, token: Token) -> str:
+    return f"{kid}.{_serializer(key).dumps(_payload(token))}"
+
+
+def kid_of(text: str) -> str:
+    """The key id that a token names; not yet proved. Raises TokenInvalid for what can't be a token."""
+    kid, dot, _ = text.partition(".")
+    if not dot or len(text) > _MAX_LENGTH or not text.isascii():
+        raise invalid()
+    return kid
+
+
+def read(text: str, key: bytes, now: int) -> Token:
+    """The facts of a genuine token at `now` (seconds). Raises TokenInvalid, TokenExpired.
+
+    base64 has several spellings of one value; only the one that `mint` writes is a token.
+    """
+    try:
+        payload = _serializer(key).loads(text.partition(".")[2])
+        token = _token(payload)
+    except (BadData, KeyError, TypeError, ValueError) as error:
+        raise invalid() from error
+    if not hmac.compare_digest(mint(kid_of(text), key, token), text) or token.approved_at > now + TOKEN_LEEWAY_SECONDS:
+        raise invalid()
+    if token.expires_at <= now:
+        raise TokenExpired("the token has expired; the person needs a new code")
+    return token
+
+
+def invalid() -> TokenInvalid:
+    """One answer for everything that a token is not good for."""
+    return TokenInvalid("the token is not genuine, or not for this client, purpose, recipient, session and context")
+
+
+def _serializer(key: bytes) -> URLSafeSerializer:
+    return URLSafeSerializer(key, salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"})
+
+
+def _payload(token: Token) -> dict[str, Any]:
+    fields = {
+        "j": token.id,
+        "v": token.verification_id,
+        "t": token.to,
+        "s": token.session,
+        "c": token.context,
+        "a": token.approved_at,
+        "e": token.expires_at,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _token(payload: dict[str, Any]) -> Token:
+    return Token(
+        id=payload["j"],
+        verification_id=payload["v"],
+        to=payload["t"],
+        session=payload.get("s"),
+        context=payload.get("c"),
+        approved_at=int(payload["a"]),
+        expires_at=int(payload["e"]),
+    )
