@@ -1,0 +1,187 @@
+"""From a gateway's answer to an outcome. Success needs positive evidence; what nobody can read is `unknown`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from otp_service.channels.http import MAX_ANSWER
+from otp_service.channels.sms_aspx import rules
+from otp_service.channels.sms_aspx.leaves import STATUS, WORDS, Leaves, UnreadableError, read_leaves
+from otp_service.channels.sms_aspx.rules import Rule
+from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.ports import Outcome, TryResult
+
+_CODE = re.compile(r"[0-9]{5}|0000")
+_COUNT = re.compile(r"(-?[0-9]{1,9})(\.0+)?")
+# 6 to 19 digits, hex or a UUID; some say 0, -1 or a nil UUID where there is none, or repeat the field's name.
+_TASK_ID = re.compile(r"(?=.*[1-9])[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_ASKED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome, and whether the same request with a fresh timestamp may do better: then nothing was sent."""
+
+    result: TryResult
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What an answer, or one part of it, says. `None` is success."""
+
+    refusal: Rule | None
+    words: str = ""
+    unmapped: bool = False
+
+
+_ACCEPTED = _Finding(None)
+
+
+def read_answer(
+    status: int, body: bytes, mobile: str, *, retry_after: float | None = None, hide: Iterable[str] = ()
+) -> TryResult:
+    """Never raises. `mobile`: the eleven digits that we asked for; `retry_after`: seconds, from the HTTP header;
+    `hide`: values of the request that must not come back in `detail`."""
+    return judge(status, body, mobile, retry_after=retry_after, hide=hide).result
+
+
+def judge(
+    status: int, body: bytes, mobile: str, *, retry_after: float | None = None, hide: Iterable[str] = ()
+) -> Verdict:
+    """As `read_answer`, and says whether to try once more with a fresh timestamp."""
+    task = ""
+    if not 200 <= status < 300:
+        rule = rules.HTTP_STATUSES.get(status, rules.UNKNOWN)
+        if rule.outcome is Outcome.RETRYABLE:
+            rule = rule._replace(retry_after=retry_after)
+        finding = _Finding(rule, f"HTTP {status}")
+    elif len(body) > MAX_ANSWER:
+        finding = _Finding(rules.UNKNOWN, f"the answer is longer than {MAX_ANSWER // 1024} KiB")
+    else:
+        try:
+            leaves = read_leaves(body)
+            finding = _for_number(_overall(leaves), leaves, mobile)
+            task = _task_id(leaves)
+        except UnreadableError as error:
+            finding = _Finding(rules.UNKNOWN, str(error))
+    return _verdict(finding, "" if mobile in task else task, hide)
+
+
+def _verdict(finding: _Finding, task: str, hide: Iterable[str]) -> Verdict:
+    words = gateway_words(finding.words, hide)
+    rule = finding.refusal
+    if rule is None:
+        return Verdict(TryResult(Outcome.ACCEPTED, detail=words, gateway_id=task))
+    result = TryResult(rule.outcome, rule.reason, words, task, rule.retry_after, finding.unmapped)
+    return Verdict(result, stale=rule.stale)
+
+
+def _overall(leaves: Leaves) -> _Finding:
+    """What the answer says of the request as a whole."""
+    word, code = _status(leaves)
+    words = leaves.first(WORDS)
+    if word and code and (word in rules.SUCCESS_WORDS) != (code in rules.SUCCESS_CODES):
+        return _Finding(rules.UNKNOWN, f"the answer contradicts itself: {word}, {_named(code)}: {words}")
+    if code:
+        return _by_code(code, leaves, words)
+    if word in rules.SUCCESS_WORDS:
+        return _success(leaves, words)
+    if word in rules.FAILURE_WORDS:
+        return _failure(leaves, words)
+    return _by_error(leaves, words)
+
+
+def _status(leaves: Leaves) -> tuple[str, str]:
+    """(word, code), each empty when the answer has none. The source of the family puts a code where a word belongs."""
+    named = {leaves.values[name].lower() for name in STATUS if leaves.values.get(name)}
+    codes = {found for found in named if _CODE.fullmatch(found)}
+    given = leaves.values.get("respcode", "")
+    if given:
+        codes.add(given)
+    words = named - codes
+    if len(codes) > 1 or len(words) > 1:
+        raise UnreadableError("the answer gives two different states")
+    return "".join(words), "".join(codes)
+
+
+def _by_code(code: str, leaves: Leaves, words: str) -> _Finding:
+    if code in rules.SUCCESS_CODES:
+        return _ok(leaves, words)
+    if not _CODE.fullmatch(code):
+        return _Finding(rules.UNKNOWN, f"a respCode that no document has: {words}")
+    rule = rules.RESP_CODES.get(code)
+    return _Finding(rule or rules.CONFIG, f"{_named(code)} {words}", unmapped=rule is None)
+
+
+def _success(leaves: Leaves, words: str) -> _Finding:
+    """A word of success, unless all that stands beside it is the text of a failure."""
+    if _count(leaves, "successcounts") is None and not _task_id(leaves) and rules.by_message(words):
+        return _Finding(rules.UNKNOWN, f"success without count or taskID: {words}")
+    return _ok(leaves, words)
+
+
+def _ok(leaves: Leaves, words: str) -> _Finding:
+    """Success, unless the count says that nothing was taken."""
+    count = _count(leaves, "successcounts")
+    if count is not None and count < _ASKED:
+        return _Finding(rules.UNKNOWN, f"success with count {max(count, 0)}: {words}")
+    if leaves.salvaged and not (count or _task_id(leaves)):
+        return _Finding(rules.UNKNOWN, f"success in a damaged answer, without count or taskID: {words}")
+    return _Finding(None, words)
+
+
+def _failure(leaves: Leaves, words: str) -> _Finding:
+    if (_count(leaves, "successcounts") or 0) > 0 or _task_id(leaves):
+        return _Finding(rules.UNKNOWN, f"failure with a count or taskID: {words}")
+    return _by_text(words)
+
+
+def _by_text(words: str) -> _Finding:
+    rule = rules.by_message(words)
+    return _Finding(rule or Rule(Outcome.REJECTED), words, unmapped=rule is None)
+
+
+def _by_error(leaves: Leaves, words: str) -> _Finding:
+    """The family's other form of failure, `error` and `remark`; JSON's 1 is a success of some other call."""
+    error = leaves.values.get("error", "")
+    readable = error.isascii() and error.isdigit() and error.strip("0") and words
+    if not readable or (leaves.from_json and error == "1") or _task_id(leaves):
+        return _Finding(rules.UNKNOWN, f"the answer has no status that we know: {words}")
+    rule = rules.by_message(words) or (None if leaves.from_json else rules.XML_ERRORS.get(error))
+    return _Finding(rule or rules.CONFIG, words, unmapped=rule is None)
+
+
+def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
+    """The answer's word on our own number, where it has one, goes before its word on the whole request."""
+    ours = {code for number, code in leaves.rows if number in (mobile, f"86{mobile}", f"0086{mobile}")}
+    if len(ours) > 1:
+        raise UnreadableError("the answer says two things about our number")
+    for code in ours - rules.SUCCESS_CODES:
+        return _by_code(code, leaves, "") if _CODE.fullmatch(code) else _by_text(code)
+    failed = _count(leaves, "failcount")
+    listed = leaves.values.get("faillist", "") not in ("", "[]")
+    unexplained = not ours and (leaves.rows or failed or listed)
+    if overall.refusal is None and unexplained:
+        return _Finding(rules.UNKNOWN, f"accepted, but with failures that don't name our number: {overall.words}")
+    return overall
+
+
+def _count(leaves: Leaves, name: str) -> int | None:
+    """None: not given. What is no number counts as -1: something was said, and it is not a success."""
+    text = leaves.values.get(name, "")
+    found = _COUNT.fullmatch(text)
+    return int(found[1]) if found else (-1 if text else None)
+
+
+def _task_id(leaves: Leaves) -> str:
+    """The gateway's id of the message; empty for the placeholders that stand where there is none."""
+    given = leaves.first(("taskid", "smsid"))
+    return given if _TASK_ID.fullmatch(given) else ""
+
+
+def _named(code: str) -> str:
+    """Without its leading zeros a respCode is short enough not to be masked as a verification code."""
+    return f"respCode {code.lstrip('0') or '0'}"

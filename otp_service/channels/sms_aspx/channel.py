@@ -1,0 +1,97 @@
+"""One configured channel of the family: what the worker hands a message to."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+
+from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError, NotSent
+from otp_service.channels.sms_aspx.answers import Verdict, judge
+from otp_service.channels.sms_aspx.forms import Form, balance_form, mainland_number, send_form
+from otp_service.channels.sms_aspx.leaves import WORDS, Leaves, UnreadableError, read_leaves
+from otp_service.channels.sms_aspx.rules import SUCCESS_WORDS
+from otp_service.channels.sms_aspx.settings import SmsAspxSettings
+from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.ports import Balance, ChannelError, Message, Outcome, Reason, TryResult
+
+_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+class SmsAspxChannel:
+    """Implements `ports.Channel`. `clock` gives seconds since the epoch: the gateways check our timestamps by it."""
+
+    def __init__(
+        self,
+        settings: SmsAspxSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        client: GatewayClient | None = None,
+    ) -> None:
+        self.name = settings.name
+        self.answer_within = settings.answer_within
+        self.deadline = settings.deadline
+        self._settings = settings
+        self._clock = clock
+        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
+
+    async def deliver(self, message: Message) -> TryResult:
+        """A number outside mainland China, or a text outside the channel's charset, is rejected and nothing leaves."""
+        mobile = mainland_number(message.to)
+        if mobile is None:
+            return TryResult(
+                Outcome.REJECTED, Reason.NUMBER, "this channel sends to mainland China mobiles (+86 1…) only"
+            )
+        ends = asyncio.get_running_loop().time() + self.deadline
+        verdict = await self._try(mobile, message.text, ends)
+        if verdict.stale and asyncio.get_running_loop().time() < ends:
+            # The timestamp was refused before the message was looked at: a second request sends no second SMS.
+            verdict = await self._try(mobile, message.text, ends)
+        return verdict.result
+
+    async def balance(self) -> Balance:
+        form = balance_form(self._settings, self._clock())
+        if form is None:
+            raise ChannelError(f"profile {self._settings.profile} offers no balance query")
+        ends = asyncio.get_running_loop().time() + self.deadline
+        try:
+            answer = await self._post(form, ends)
+            if answer.status != 200:
+                raise ChannelError(f"the gateway answered HTTP {answer.status}: check channels.{self.name}.url")
+            return _balance(read_leaves(answer.body), form)
+        except (HttpError, UnreadableError) as error:
+            raise ChannelError(gateway_words(str(error), form.secrets)) from error
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _try(self, mobile: str, text: str, ends: float) -> Verdict:
+        try:
+            form = send_form(self._settings, mobile, text, self._clock())
+        except UnicodeEncodeError:
+            detail = f"the text holds a character that {self._settings.encoding} lacks"
+            return Verdict(TryResult(Outcome.REJECTED, Reason.CONTENT, detail))
+        try:
+            answer = await self._post(form, ends)
+        except HttpError as error:
+            return Verdict(_no_answer(error))
+        return judge(answer.status, answer.body, mobile, retry_after=answer.retry_after, hide=form.secrets)
+
+    async def _post(self, form: Form, ends: float) -> HttpAnswer:
+        left = ends - asyncio.get_running_loop().time()
+        return await self._client.post(form.url, form.body, content_type=form.content_type, deadline=left)
+
+
+def _no_answer(error: HttpError) -> TryResult:
+    outcome = Outcome.RETRYABLE if isinstance(error, NotSent) else Outcome.UNKNOWN
+    reason = Reason.TIMEOUT if error.timed_out else Reason.NETWORK
+    return TryResult(outcome, reason, gateway_words(str(error)))
+
+
+def _balance(leaves: Leaves, form: Form) -> Balance:
+    status, amount = leaves.first(("returnstatus",)).lower(), leaves.first(("overage",))
+    if status not in SUCCESS_WORDS or not _AMOUNT.fullmatch(amount):
+        words = gateway_words(leaves.first(WORDS), form.secrets)
+        raise ChannelError(f"the gateway refused the balance query: {words or 'it gave no reason'}")
+    return Balance(amount, gateway_words(leaves.first(("payinfo",)), form.secrets))

@@ -1,0 +1,202 @@
+"""An answer's bytes, whatever they declare themselves to be, as named values and rows for single numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from xml.etree import ElementTree
+
+STATUS = ("returnstatus", "returnsms")
+WORDS = ("message", "respdesc", "remark")
+KNOWN = (
+    *STATUS,
+    *WORDS,
+    *("respcode", "successcounts", "taskid", "smsid", "failcount", "faillist", "error", "payinfo", "overage"),
+)
+_ROW_NUMBER = ("phone", "mobile")
+_ROW_CODE = ("respcode", "returnsms", "reason", "respdesc")
+
+_EDGES = b"\xef\xbb\xbf\0 \t\r\n\f\v"
+_DECLARES = re.compile(r"<!\s*(doctype|entity)", re.IGNORECASE)
+_HTML = re.compile(r"<(html|head|body|script)\b", re.IGNORECASE)
+_DAMAGED_END = re.compile(r";/([A-Za-z]+);")
+# A value that nothing ends was cut by the connection, and may have been longer.
+_LEAF = re.compile(rf"<(?:\w+:)?({'|'.join(KNOWN)})(?:\s[^<>]*)?>([^<]*?)(?=;/\1;|<)", re.IGNORECASE)
+_ROW = re.compile(
+    rf"<({'|'.join(_ROW_NUMBER)})>([^<]*)</\1>\s*<({'|'.join(_ROW_CODE)})>([^<]*)</\3>",
+    re.IGNORECASE,
+)
+_MAX_INTEGER_DIGITS = 40
+_NESTED = "(nested)"
+"""Stands for a value that has parts of its own: it is there, and it is not one word."""
+
+
+class UnreadableError(Exception):
+    """Nobody can say what this answer means. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """What an answer says, names in lower case, blanks trimmed."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    """(digits of a phone number, its code or reason): per-number results, from failList or from inside taskID."""
+    salvaged: bool = False
+    """True when the answer was damaged: what is missing may have said otherwise."""
+    from_json: bool = False
+
+    def first(self, names: Iterable[str]) -> str:
+        """The first of these that is there and not empty; else an empty string."""
+        return next((self.values[name] for name in names if self.values.get(name)), "")
+
+
+def read_leaves(body: bytes) -> Leaves:
+    """Raises `UnreadableError`: empty, neither JSON nor XML, HTML, a DTD, cut JSON, or two values of one name."""
+    text = _decoded(body.strip(_EDGES))
+    if text.startswith("{"):
+        return _from_json(text)
+    if text.startswith("<"):
+        return _from_xml(text)
+    raise UnreadableError("the answer is neither JSON nor XML" if text else "the answer is empty")
+
+
+def _decoded(body: bytes) -> str:
+    """UTF-8 when it is UTF-8, whatever is declared; else gb18030, which holds GBK and GB2312."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("gb18030", errors="replace")
+
+
+def _gather(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Pairs to one value a name. Which of two different values counts can't be known, so there is none."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        name, value = name.lower(), value.strip()
+        if name in KNOWN and values.setdefault(name, value) != value:
+            raise UnreadableError(f"the answer gives two different values of {name}")
+    return values
+
+
+def _row(pairs: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """One number's result, if this is what the pairs are."""
+    given = {name.lower(): value.strip() for name, value in pairs}
+    number = next((given[name] for name in _ROW_NUMBER if name in given), None)
+    if number is None:
+        return None
+    code = next((given[name] for name in _ROW_CODE if given.get(name)), "")
+    return re.sub(r"[^0-9]", "", number), code
+
+
+# JSON
+
+
+def _from_json(text: str) -> Leaves:
+    members = _members(text)
+    if not any(name.lower() in (*STATUS, "respcode") for name, _ in members):
+        inner = [value for name, value in members if name.lower() == "result"]
+        if len(inner) == 1 and isinstance(inner[0], str):
+            return _from_text_in_json(inner[0].strip())
+        if len(inner) == 1 and isinstance(inner[0], _Object):
+            members = inner[0].members
+    rows = [row for _, value in members for row in _json_rows(value)]
+    return Leaves(_gather(_scalars(members)), rows, from_json=True)
+
+
+def _from_text_in_json(text: str) -> Leaves:
+    """A whole answer as one string inside of JSON, as ASP.NET's script services give it."""
+    if text.startswith("<"):
+        return _from_xml(text)
+    if not text.startswith("{"):
+        raise UnreadableError("the answer's result is one word that no document names")
+    members = _members(text)
+    return Leaves(_gather(_scalars(members)), [row for _, v in members for row in _json_rows(v)], from_json=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A JSON object with its doubled names kept."""
+
+    members: list[tuple[str, Any]]
+
+
+def _members(text: str) -> list[tuple[str, Any]]:
+    try:
+        parsed = json.loads(text, strict=False, object_pairs_hook=_Object, parse_int=_integer, parse_float=str)
+    except (ValueError, RecursionError):
+        raise UnreadableError("the answer is not whole JSON") from None
+    assert isinstance(parsed, _Object)  # it begins with a brace
+    return parsed.members
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else digits
+
+
+def _scalars(members: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    for name, value in members:
+        if isinstance(value, bool):
+            yield name, str(value)
+        elif isinstance(value, int):
+            # A respCode that became a number has lost its zeros on the way.
+            yield name, f"{value:05d}" if name.lower() == "respcode" else str(value)
+        elif isinstance(value, str):
+            yield name, value
+        elif isinstance(value, (list, _Object)) and value != []:
+            yield name, _NESTED
+
+
+def _json_rows(value: Any) -> Iterator[tuple[str, str]]:
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, _Object) and (row := _row(_scalars(item.members))):
+            yield row
+
+
+# XML
+
+
+def _from_xml(text: str) -> Leaves:
+    if _DECLARES.search(text):
+        raise UnreadableError("the answer declares a document type or an entity")
+    try:
+        # No DTD gets this far, the size is capped, and expat does not open what entities name.
+        return _from_tree(ElementTree.fromstring(text))  # noqa: S314
+    except (ElementTree.ParseError, ValueError):
+        return _salvaged(text)
+
+
+def _from_tree(root: ElementTree.Element, *, salvaged: bool = False) -> Leaves:
+    if _HTML.match(f"<{_name(root)}>"):
+        raise UnreadableError("the answer is a web page")
+    pairs: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = []
+    for element in root.iter():
+        leaves = [(_name(child), child.text or "") for child in element if len(child) == 0]
+        if element is not root and (row := _row(leaves)):
+            rows.append(row)
+        else:
+            pairs += leaves
+        if _name(element).lower() == "faillist" and len(element):
+            pairs.append(("faillist", _NESTED))
+    return Leaves(_gather(pairs), rows, salvaged)
+
+
+def _name(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _salvaged(text: str) -> Leaves:
+    if _HTML.search(text):
+        raise UnreadableError("the answer is a web page")
+    try:
+        return _from_tree(ElementTree.fromstring(_DAMAGED_END.sub(r"</\1>", text)), salvaged=True)  # noqa: S314
+    except (ElementTree.ParseError, ValueError):
+        rows = [row for found in _ROW.finditer(text) if (row := _row([(found[1], found[2]), (found[3], found[4])]))]
+        rest = _ROW.sub("", text)
+        # A blank here may be the indent before a nested tag.
+        leaves = ((found[1], found[2]) for found in _LEAF.finditer(rest) if found[2].strip())
+        return Leaves(_gather(leaves), rows, salvaged=True)
