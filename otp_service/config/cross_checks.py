@@ -1,0 +1,130 @@
+"""What no table shows alone: names that must exist or differ, texts that every channel must be able to carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from otp_service.api_keys import ClientKeys
+from otp_service.config.explain import nearest
+from otp_service.config.sections import Channel, Client
+from otp_service.errors import ConfigError, InvalidRecipient
+from otp_service.messages import Catalogue, Parts, Signature, check_text
+from otp_service.recipient import parse as parse_recipient
+
+if TYPE_CHECKING:
+    from otp_service.config.model import Config
+
+
+def contradictions(config: Config) -> Iterator[str]:
+    yield from _twins("channels", config.channels)
+    yield from _twins("clients", config.clients)
+    yield from _keys(config)
+    yield from _purposes(config)
+    yield from _regions(config)
+    yield from _test_numbers(config)
+    for channel in config.channels:
+        yield from _texts(config, channel)
+
+
+def parts_of_texts(config: Config, channel: Channel) -> Iterator[tuple[str, str, Parts]]:
+    """Purpose, locale and billed size of every text that the channel may carry. Raises ConfigError."""
+    signature = Signature(channel.signature, channel.signature_position)
+    catalogue = Catalogue(config.messages, channel.messages, own_where=f"channels.{channel.name}.messages")
+    for purpose in config.purposes:
+        for locale in catalogue.texts(purpose):
+            yield purpose, locale, _check(config, channel, catalogue, signature, purpose, locale)
+
+
+def _twins(kind: str, items: Sequence[Channel | Client]) -> Iterator[str]:
+    seen: set[str] = set()
+    for item in items:
+        plain = item.name.replace("-", "_")
+        if plain in seen:
+            yield f"{kind}.{item.name}: two have this name (- and _ count as one); rename one"
+        seen.add(plain)
+
+
+def _keys(config: Config) -> Iterator[str]:
+    try:
+        ClientKeys(config.client_keys())
+    except ConfigError as error:
+        yield f"clients: {error}"
+
+
+def _purposes(config: Config) -> Iterator[str]:
+    uses = [(f"clients.{client.name}.purposes", purpose) for client in config.clients for purpose in client.purposes]
+    uses += [(f"messages.{purpose}", purpose) for purpose in config.messages]
+    uses += [
+        (f"channels.{channel.name}.messages.{purpose}", purpose)
+        for channel in config.channels
+        for purpose in channel.messages
+    ]
+    for where, purpose in uses:
+        if purpose not in config.purposes:
+            known = ", ".join(config.purposes)
+            yield f"{where}: no purpose is called {purpose!r}; there are {known}{nearest(purpose, config.purposes)}"
+
+
+def _regions(config: Config) -> Iterator[str]:
+    if not config.routing.regions and not config.service.default_region:
+        yield 'routing.regions: missing; write regions such as ["CN", "HK"], or ["*"] for everywhere'
+
+
+def _test_numbers(config: Config) -> Iterator[str]:
+    if config.test_numbers and not config.service.allow_test_numbers:
+        yield "test_numbers: refused unless service.allow_test_numbers = true, since their codes are no secret"
+    lengths = sorted({purpose.code_length for purpose in config.purposes.values()})
+    for index, entry in enumerate(config.test_numbers):
+        code = entry.code.get_secret_value()
+        if not re.fullmatch(r"[0-9]+", code) or len(code) not in lengths:
+            yield f"test_numbers[{index}].code: write {' or '.join(map(str, lengths))} digits, as code_length says"
+        try:
+            parse_recipient(entry.number, config.service.default_region)
+        except InvalidRecipient as error:
+            yield f"test_numbers[{index}].number: {error.detail}"
+
+
+def _texts(config: Config, channel: Channel) -> Iterator[str]:
+    where = f"channels.{channel.name}"
+    try:
+        signature = Signature(channel.signature, channel.signature_position)
+        catalogue = Catalogue(config.messages, channel.messages, own_where=f"{where}.messages")
+    except ConfigError as error:
+        text = str(error)
+        yield f"{where}.{text}" if text.startswith("signature") else text
+        return
+    for purpose in config.purposes:
+        for locale in catalogue.texts(purpose):
+            try:
+                _check(config, channel, catalogue, signature, purpose, locale)
+            except ConfigError as error:
+                yield str(error)
+
+
+def _check(
+    config: Config, channel: Channel, catalogue: Catalogue, signature: Signature, purpose: str, locale: str
+) -> Parts:
+    rules = config.purposes[purpose]
+    return check_text(
+        catalogue.texts(purpose)[locale],
+        where=f"{_home(config.messages, channel, purpose, locale)} on channel {channel.name}",
+        ttl=rules.ttl,
+        code_length=rules.code_length,
+        max_parts=rules.max_parts,
+        encoding=channel.encoding,
+        signature=signature,
+        variables=config.variables,
+        webotp_host=rules.webotp_host,
+        android_hash=rules.android_hash,
+    )
+
+
+def _home(configured: Mapping[str, Mapping[str, str]], channel: Channel, purpose: str, locale: str) -> str:
+    """Where the text stands in the file, if it stands there."""
+    if channel.messages.get(purpose):
+        return f"channels.{channel.name}.messages.{purpose}.{locale}"
+    if locale in configured.get(purpose, {}):
+        return f"messages.{purpose}.{locale}"
+    return f"the built-in text {purpose}.{locale}"

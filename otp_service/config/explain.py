@@ -1,0 +1,152 @@
+"""From what pydantic found to lines that a person can act on: the key's full path, what is wrong, what to write."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from otp_service.config.fields import NAME_HINT
+
+Path = tuple[str | int, ...]
+
+_REASONS = {
+    "missing": "missing",
+    "literal_error": "not one of those allowed",
+    "string_type": "not text in quotes",
+    "model_type": "not a table",
+    "model_attributes_type": "not a table",
+    "dict_type": "not a table",
+    "tuple_type": "not a list",
+    "string_pattern_mismatch": "not in the form that is allowed",
+    "string_too_short": "too short",
+    "string_too_long": "too long",
+    "too_short": "empty",
+    "too_long": "too many",
+    "greater_than": "too small",
+    "greater_than_equal": "too small",
+    "less_than_equal": "too large",
+}
+_REASON_OF_FAMILY = {
+    "int": "not a whole number",
+    "float": "not a number",
+    "bool": "neither true nor false",
+    "date": "not a date",
+    "finite": "not a number",
+}
+
+_ABOUT_KEY = re.compile(r"([a-z_]+): ")
+
+NOT_IN_THIS_VERSION = {
+    "limits": frozenset({"session", "device", "country", "client", "installation"}),
+}
+"""Keys of the contract that a later version takes."""
+
+
+def explain(
+    model: type[BaseModel], error: ValidationError, tables: Mapping[str, Any], variables: Mapping[Path, str]
+) -> list[str]:
+    """One line an error. `variables` maps the paths that came from the environment to the variables' names."""
+    lines = []
+    for found in _founded(error):
+        path, context = found["loc"], found.get("ctx", {})
+        explanation = _explanation(model, found["type"], path, context)
+        about = _ABOUT_KEY.match(explanation)
+        if about and about[1] in keys_of(_resolve(model, path)[0]):
+            # A check of a whole table says itself which of its keys is meant.
+            path, explanation = (*path, about[1]), explanation[about.end() :]
+        origin = next((name for held, name in variables.items() if held[: len(path)] == path[: len(held)]), "")
+        lines.append(f"{show(path, tables)}{f' (from {origin})' if origin else ''}: {explanation}")
+    return lines
+
+
+def _founded(error: ValidationError) -> list[ErrorDetails]:
+    """Every error but those that others bring about: a list whose items are all wrong isn't empty."""
+    found = error.errors(include_url=False, include_input=False)
+    paths = [item["loc"] for item in found]
+    return [
+        item
+        for item in found
+        if item["type"] != "too_short"
+        or not any(len(path) > len(item["loc"]) and path[: len(item["loc"])] == item["loc"] for path in paths)
+    ]
+
+
+def show(path: Path, tables: Mapping[str, Any]) -> str:
+    """`channels.primary.url`: list items by their name where they have one, else by their index."""
+    shown, here = "", typing.cast(Any, tables)
+    for part in path:
+        if part == "[key]":  # pydantic's word for the key itself, which the path ends in already
+            continue
+        try:
+            here = here[part]
+        except (KeyError, IndexError, TypeError):
+            here = None
+        if isinstance(part, int):
+            name = here.get("name") if isinstance(here, Mapping) else None
+            shown += f".{name}" if isinstance(name, str) and name else f"[{part}]"
+        else:
+            shown += f".{part}" if shown else part
+    return shown
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """`; did you mean "bind"?`, or nothing."""
+    close = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    return list(model.model_fields)
+
+
+def _explanation(model: type[BaseModel], kind: str, path: Path, context: Mapping[str, Any]) -> str:
+    owner, field = _resolve(model, path)
+    if kind == "extra_forbidden":
+        return _unknown(owner, str(path[-1]), str(path[0]))
+    if kind == "value_error":
+        reason = str(context["error"])
+        if field is None or "; " in reason:
+            return reason
+    elif path[-1] == "[key]":
+        return f"not {NAME_HINT}"
+    else:
+        reason = _REASONS.get(kind) or _REASON_OF_FAMILY.get(kind.partition("_")[0], "not valid")
+    return f"{reason}; write {field.description}" if field is not None and field.description else reason
+
+
+def _unknown(owner: type[BaseModel], key: str, section: str) -> str:
+    if key in NOT_IN_THIS_VERSION.get(section, ()):
+        return "not available in this version; take it out"
+    allowed = keys_of(owner)
+    return f"unknown key; allowed here: {', '.join(allowed)}{nearest(key, allowed)}"
+
+
+def _resolve(model: type[BaseModel], path: Path) -> tuple[type[BaseModel], FieldInfo | None]:
+    """The table that the path ends in, and the key of it that the path passes, if it passes one."""
+    owner, field, annotation = model, None, typing.cast(Any, model)
+    for part in path:
+        annotation = plain(annotation)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            owner, field = annotation, annotation.model_fields.get(str(part))
+            annotation = field.annotation if field else None
+        else:
+            annotation = (typing.get_args(annotation) or (None,))[-1 if isinstance(part, str) else 0]
+    if isinstance(plain(annotation), type) and issubclass(plain(annotation), BaseModel):
+        return plain(annotation), None
+    return owner, field
+
+
+def plain(annotation: Any) -> Any:
+    """The type behind `Annotated[…]` and `… | None`."""
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    others = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
+    is_optional = len(others) == 1 and type(None) in typing.get_args(annotation)
+    return plain(others[0]) if is_optional else annotation

@@ -1,0 +1,52 @@
+"""Telling a key that was drawn from one that was thought up, copied or padded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import re
+
+KEY_BYTES = 32
+"""RFC 2104 §3: a key shorter than the hash's output (SHA-256: 32 bytes) weakens HMAC."""
+
+FEWEST_DISTINCT = 16
+"""Of 32 random bytes about 30 differ; fewer than 16 have odds below 10^-12."""
+
+_KEY_ID = re.compile(r"[a-z0-9]{1,16}")
+_MAKE_ONE = "make one with `otp-service secrets new`"
+
+
+def decode_key(text: str) -> bytes:
+    """The bytes of a base64 key. Raises ValueError for one that is malformed, short or weak; never repeats it."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"not base64, or still a placeholder; {_MAKE_ONE}") from None
+    if len(key) < KEY_BYTES:
+        raise ValueError(f"{len(key)} bytes are too short, at least {KEY_BYTES} are needed; {_MAKE_ONE}")
+    weakness = _weakness(key)
+    if weakness:
+        raise ValueError(f"weak: {weakness}; {_MAKE_ONE}")
+    return key
+
+
+def decode_key_pair(text: str) -> tuple[str, bytes]:
+    """Read `<kid>:<base64>`. Raises ValueError."""
+    kid, colon, encoded = text.strip().partition(":")
+    if not colon or not _KEY_ID.fullmatch(kid):
+        raise ValueError('not of the form "<kid>:<base64>" with a kid of 1 to 16 characters of a-z and 0-9')
+    return kid, decode_key(encoded)
+
+
+def _weakness(key: bytes) -> str:
+    """What is wrong with the key, or nothing."""
+    if all(32 <= byte < 127 for byte in key):
+        return "it is plain text, not random bytes"
+    if len(set(key)) < FEWEST_DISTINCT:
+        return "it has too few different bytes"
+    if any(key[period:] == key[:-period] for period in range(1, len(key) // 2 + 1)):
+        return "it repeats itself"
+    if len({(after - before) % 256 for before, after in itertools.pairwise(key)}) < FEWEST_DISTINCT // 2:
+        return "its bytes follow a pattern"
+    return ""

@@ -1,0 +1,116 @@
+"""`Config`: the whole file, checked, and what it means to the domain."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from otp_service import policy
+from otp_service.config.cross_checks import contradictions
+from otp_service.config.fields import Locale, Name
+from otp_service.config.sections import (
+    BUILT_IN_PURPOSES,
+    Channel,
+    Client,
+    Delivery,
+    Limits,
+    Purpose,
+    Redis,
+    Routing,
+    Section,
+    Service,
+    TestNumber,
+)
+from otp_service.messages import Catalogue, Signature
+from otp_service.recipient import parse as parse_recipient
+
+_NOT_ENFORCED = {"limits": ("prefix", "disable_after")}
+"""Keys that load, so that a file written for a later version does, and that this version does not act on."""
+
+
+class Config(Section):
+    service: Service
+    redis: Redis
+    purposes: dict[Name, Purpose] = Field(default_factory=dict, validate_default=True)
+    messages: dict[Name, dict[Locale, str]] = Field(default_factory=dict)
+    variables: dict[str, str] = Field(default_factory=dict)
+    limits: Limits = Limits()
+    routing: Routing = Routing()
+    delivery: Delivery = Delivery()
+    channels: tuple[Channel, ...] = Field(min_length=1, description="at least one table [[channels]]")
+    clients: tuple[Client, ...] = ()
+    test_numbers: tuple[TestNumber, ...] = ()
+
+    @field_validator("purposes", mode="before")
+    @classmethod
+    def _with_built_in(cls, purposes: Any) -> Any:
+        return {**{name: {} for name in BUILT_IN_PURPOSES}, **purposes} if isinstance(purposes, dict) else purposes
+
+    @classmethod
+    def named_lists(cls) -> frozenset[str]:
+        """Lists whose items have names, by which the environment finds them."""
+        return frozenset({"channels", "clients"})
+
+    def contradictions(self) -> list[str]:
+        """What is wrong between tables that are each in order, one line each."""
+        return list(contradictions(self))
+
+    def not_enforced(self) -> list[str]:
+        """Keys that are set on purpose and that this version does not act on."""
+        return [
+            f"{section}.{key}"
+            for section, keys in _NOT_ENFORCED.items()
+            for key in keys
+            if key in getattr(self, section).model_fields_set
+        ]
+
+    def warnings(self, today: datetime.date) -> list[str]:
+        """What works, but hardly as meant."""
+        return [
+            *(f"{key} is set, but this version does not enforce it yet" for key in self.not_enforced()),
+            *(
+                f"test_numbers[{index}]: its last day, {entry.until}, is over"
+                for index, entry in enumerate(self.test_numbers)
+                if entry.until < today
+            ),
+        ]
+
+    def secret_key_pairs(self) -> tuple[tuple[str, bytes], ...]:
+        return self.service.secret_key_pairs()
+
+    def fingerprint_key(self) -> bytes:
+        return self.service.fingerprint_key_bytes()
+
+    def rules(self) -> policy.Rules:
+        return policy.Rules(
+            policies={name: purpose.policy() for name, purpose in self.purposes.items()},
+            limits=policy.Limits(self.limits.recipient, self.limits.failures, self.limits.client_ip),
+            default_region=self.service.default_region,
+            regions=frozenset(self.routing.regions or filter(None, [self.service.default_region])),
+            channels=tuple(channel.name for channel in self.channels),
+            test_numbers={entry.e164: entry for entry in self._fixed_codes()},
+            outbox_max=self.delivery.outbox_max,
+        )
+
+    def client_keys(self) -> list[tuple[policy.Client, tuple[str, ...]]]:
+        """Each client with the hashes of its API keys."""
+        return [(client.domain(), client.key_hashes) for client in self.clients]
+
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """The texts of each channel, by its name. Raises ConfigError."""
+        return {
+            channel.name: Catalogue(self.messages, channel.messages, own_where=f"channels.{channel.name}.messages")
+            for channel in self.channels
+        }
+
+    def signatures(self) -> Mapping[str, Signature]:
+        """The signature of each channel, by its name. Raises ConfigError."""
+        return {channel.name: Signature(channel.signature, channel.signature_position) for channel in self.channels}
+
+    def _fixed_codes(self) -> Iterator[policy.TestNumber]:
+        for entry in self.test_numbers:
+            number = parse_recipient(entry.number, self.service.default_region).e164
+            yield policy.TestNumber(number, entry.code.get_secret_value(), entry.until)
