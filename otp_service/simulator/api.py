@@ -1,0 +1,205 @@
+"""The JSON API: read and await messages, run accounts, provoke faults. For tests, so errors say what to mend."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from otp_service.simulator.events import Events, EventStream
+from otp_service.simulator.faults import FAULTS
+from otp_service.simulator.gateway import Conditions, Gateway
+from otp_service.simulator.mailbags import HandsetReply
+from otp_service.simulator.site import SECURITY, Ask, BadRequestError, Route, json_reply
+from otp_service.simulator.wire import Reply, Response
+
+MAX_WAIT = 60
+"""Seconds that a long poll may last."""
+_LIMIT = 100
+_MAX_LIMIT = 10_000
+
+
+_Given = TypeVar("_Given", bound=BaseModel)
+
+
+class _GatewayChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    latency_ms: int | None = Field(default=None, ge=0, le=600_000)
+    error_rate: float | None = Field(default=None, ge=0, le=1)
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    account: str = "demo"
+    mobile: str = Field(pattern="^1[3-9][0-9]{9}$")
+    content: str = Field(max_length=1000)
+    taskid: str = Field(default="", max_length=64)
+    extno: str = Field(default="", pattern="^[0-9]{0,20}$")
+
+
+class Api:
+    """Everything under /api, and /livez."""
+
+    def __init__(self, gateway: Gateway, events: Events) -> None:
+        self._gateway = gateway
+        self._inbox = gateway.inbox
+        self._events = events
+
+    def routes(self) -> dict[tuple[str, str], Route]:
+        return {
+            ("GET", "/livez"): self.livez,
+            ("GET", "/api/messages"): self.messages,
+            ("DELETE", "/api/messages"): self.clear,
+            ("GET", "/api/messages/*"): self.message,
+            ("DELETE", "/api/messages/*"): self.delete,
+            ("GET", "/api/log"): self.log,
+            ("DELETE", "/api/log"): self.forget,
+            ("GET", "/api/log/*"): self.refusal,
+            ("GET", "/api/events"): self.events,
+            ("GET", "/api/faults"): self.faults,
+            ("GET", "/api/accounts"): self.accounts,
+            ("GET", "/api/accounts/*"): self.account,
+            ("PUT", "/api/accounts/*"): self.put_account,
+            ("DELETE", "/api/accounts/*"): self.delete_account,
+            ("GET", "/api/gateway"): self.conditions,
+            ("PUT", "/api/gateway"): self.put_conditions,
+            ("POST", "/api/replies"): self.reply,
+            ("POST", "/api/reset"): self.reset,
+        }
+
+    async def livez(self, ask: Ask) -> Reply:
+        return json_reply({"status": "ok", "messages": len(self._inbox)})
+
+    async def messages(self, ask: Ask) -> Reply:
+        """Messages, newest first. With `wait`, the answer comes as soon as there is one, or empty after that time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ask.number("wait", 0, MAX_WAIT)
+        mobile = _bare(ask.query.get("mobile", ""))
+        after, limit = ask.number("after", 0, 10**18), ask.number("limit", _LIMIT, _MAX_LIMIT)
+        text = ask.query.get("q", "").strip().lower()
+        while True:
+            found = self._inbox.find(mobile=mobile, after=after, text=text, limit=limit)
+            if found or until <= loop.time() or not await self._inbox.arrival(mobile, until):
+                return json_reply({"messages": [message.as_json() for message in found]})
+
+    async def message(self, ask: Ask) -> Reply:
+        found = self._inbox.get(_id(ask))
+        if found is None:
+            raise BadRequestError(404, "there is no such message")
+        return json_reply(found.details())
+
+    async def delete(self, ask: Ask) -> Reply:
+        if not self._inbox.delete(_id(ask)):
+            raise BadRequestError(404, "there is no such message")
+        return _done()
+
+    async def clear(self, ask: Ask) -> Reply:
+        self._inbox.clear()
+        return _done()
+
+    async def log(self, ask: Ask) -> Reply:
+        """What was refused and why, newest first."""
+        after, limit = ask.number("after", 0, 10**18), ask.number("limit", _LIMIT, _MAX_LIMIT)
+        newest = [refusal for refusal in reversed(self._inbox.refusals) if refusal.id > after]
+        return json_reply({"refusals": [refusal.as_json() for refusal in newest[:limit]]})
+
+    async def refusal(self, ask: Ask) -> Reply:
+        wanted = _id(ask)
+        for refusal in self._inbox.refusals:
+            if refusal.id == wanted:
+                return json_reply(refusal.details())
+        raise BadRequestError(404, "there is no such refusal")
+
+    async def forget(self, ask: Ask) -> Reply:
+        self._inbox.forget_refusals()
+        return _done()
+
+    async def events(self, ask: Ask) -> Reply:
+        if self._events.full:
+            raise BadRequestError(503, "too many listeners: close some pages")
+        last = ask.request.header(b"last-event-id") or ask.query.get("last", "")
+        return EventStream(self._events, last, SECURITY)
+
+    async def faults(self, ask: Ask) -> Reply:
+        return json_reply({"faults": [fault.as_json() for fault in FAULTS]})
+
+    async def accounts(self, ask: Ask) -> Reply:
+        return json_reply({"accounts": [account.as_json() for account in self._gateway.accounts.all()]})
+
+    async def account(self, ask: Ask) -> Reply:
+        found = self._gateway.accounts.get(ask.argument)
+        if found is None:
+            raise BadRequestError(404, "there is no such account: PUT creates it")
+        return json_reply(found.as_json())
+
+    async def put_account(self, ask: Ask) -> Reply:
+        if not 1 <= len(ask.argument) <= 100:
+            raise BadRequestError(400, "an account's name has 1 to 100 characters")
+        try:
+            return json_reply(self._gateway.accounts.put(ask.argument, ask.body()).as_json())
+        except ValidationError as error:
+            raise BadRequestError(400, _what_to_mend(error)) from error
+        except ValueError as error:
+            raise BadRequestError(400, str(error)) from error
+
+    async def delete_account(self, ask: Ask) -> Reply:
+        if not self._gateway.accounts.delete(ask.argument):
+            raise BadRequestError(404, "there is no such account")
+        return _done()
+
+    async def conditions(self, ask: Ask) -> Reply:
+        return json_reply(_shown(self._gateway.conditions))
+
+    async def put_conditions(self, ask: Ask) -> Reply:
+        change = _read(_GatewayChange, ask.body())
+        now = self._gateway.conditions
+        now.latency_ms = now.latency_ms if change.latency_ms is None else change.latency_ms
+        now.error_rate = now.error_rate if change.error_rate is None else change.error_rate
+        return json_reply(_shown(now))
+
+    async def reply(self, ask: Ask) -> Reply:
+        """A handset answers: the reply waits for `callApi`."""
+        given = _read(_Reply, ask.body())
+        if self._gateway.accounts.get(given.account) is None:
+            raise BadRequestError(404, "there is no such account")
+        reply = HandsetReply(given.mobile, given.content, self._gateway.now(), given.taskid, given.extno)
+        self._gateway.replies.add(given.account, reply)
+        return json_reply({"account": given.account, **reply.leaves()}, 201)
+
+    async def reset(self, ask: Ask) -> Reply:
+        ask.body()
+        self._gateway.reset()
+        return _done()
+
+
+def _bare(mobile: str) -> str:
+    """The eleven digits of a number, however it is written: `+86 138…` (whose + a query turns into a blank) too."""
+    digits = "".join(piece for piece in mobile if piece in "0123456789")
+    return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
+
+
+def _id(ask: Ask) -> int:
+    text = ask.argument
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise BadRequestError(404, "an id is a whole number")
+    return int(text)
+
+
+def _done() -> Response:
+    return json_reply({})
+
+
+def _shown(conditions: Conditions) -> dict[str, Any]:
+    return {"latency_ms": conditions.latency_ms, "error_rate": conditions.error_rate}
+
+
+def _read(model: type[_Given], body: dict[str, Any]) -> _Given:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise BadRequestError(400, _what_to_mend(error)) from error
+
+
+def _what_to_mend(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors())

@@ -1,0 +1,83 @@
+"""The simulator as one process: the gateway's paths, the site beside them, and the server that carries both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from otp_service.simulator.accounts import Accounts
+from otp_service.simulator.api import Api
+from otp_service.simulator.endpoints import ENDPOINTS
+from otp_service.simulator.events import Events
+from otp_service.simulator.gateway import Gateway
+from otp_service.simulator.inbox import Inbox
+from otp_service.simulator.pages import Pages
+from otp_service.simulator.server import Server
+from otp_service.simulator.site import Site
+from otp_service.simulator.wire import Reply, Request
+
+KEPT_MESSAGES = 10_000
+"""The newest messages that are kept; older ones are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the simulator listens. `port` 0 takes a free one; `allowed_hosts` may name the page and the API too."""
+
+    host: str = "127.0.0.1"
+    port: int = 8025
+    allowed_hosts: tuple[str, ...] = ()
+    keep: int = KEPT_MESSAGES
+
+
+class App:
+    """Hands a request to the gateway when its path is one of the family's, else to the site."""
+
+    def __init__(self, settings: Settings) -> None:
+        events = Events()
+        inbox = Inbox(events, settings.keep)
+        self.gateway = Gateway(Accounts(), inbox)
+        routes = {**Api(self.gateway, events).routes(), **Pages(inbox, events).routes()}
+        names = frozenset(name.lower() for name in (settings.host, *settings.allowed_hosts))
+        self._site = Site(routes, names)
+
+    async def handle(self, request: Request) -> Reply:
+        endpoint = ENDPOINTS.get(request.path.lower())
+        if endpoint is not None:
+            return await self.gateway.handle(endpoint, request)
+        return await self._site.handle(request)
+
+
+async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:
+    """Serve until SIGTERM, SIGINT or cancellation, then stop within a second. `ready` is told the port.
+
+    Raises `OSError` when the address is taken or not this machine's.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Signals belong to the main thread; elsewhere the one who started us cancels instead.
+        with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    server = Server(App(settings).handle)
+    try:
+        port = await server.listen(settings.host, settings.port)
+        if ready is not None:
+            ready(port)
+        await stop.wait()
+    finally:
+        await server.close()
+
+
+def run(
+    host: str = "127.0.0.1",
+    port: int = 8025,
+    *,
+    allowed_hosts: Sequence[str] = (),
+    ready: Callable[[int], None] | None = None,
+) -> None:
+    """`serve`, from code that has no event loop."""
+    asyncio.run(serve(Settings(host, port, tuple(allowed_hosts)), ready=ready))
