@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import secrets
 import unicodedata
 
 from otp_service.errors import FieldError, InvalidRequest
@@ -16,6 +17,10 @@ _WORD = 8
 _WORDS = hashlib.sha256().digest_size // _WORD
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212\uFE63]+")
 _CODE = re.compile(r"[0-9]{6,10}")
+
+
+def new_seed() -> bytes:
+    return secrets.token_bytes(SEED_BYTES)
 
 
 def derive(key: bytes, verification_id: str, seed: bytes, counter: int, length: int) -> str:

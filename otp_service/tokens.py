@@ -1,6 +1,7 @@
 """Tokens: the signed proof of an approval. A token holds no number, and the same facts always give the same token.
 
-Form: `<kid>.<payload>.<signature>`, by itsdangerous with HMAC-SHA256. Its key belongs to one client and one purpose.
+Form: `<kid>.<payload>.<signature>`: the payload is base64url of sorted JSON, uncompressed, as compressors differ from
+node to node; signed by itsdangerous with HMAC-SHA256. Its key belongs to one client and one purpose.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadSignature, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from otp_service.errors import TokenExpired, TokenInvalid
 from otp_service.policy import TOKEN_LEEWAY_SECONDS
@@ -50,7 +53,8 @@ def bind(key: bytes, kind: str, value: str | Mapping[str, str] | None) -> str | 
 
 
 def mint(kid: str, key: bytes, token: Token) -> str:
-    return f"{kid}.{_serializer(key).dumps(_payload(token))}"
+    payload = json.dumps(_payload(token), separators=(",", ":"), sort_keys=True).encode()
+    return f"{kid}.{_signer(key).sign(base64_encode(payload)).decode()}"
 
 
 def kid_of(text: str) -> str:
@@ -67,9 +71,9 @@ def read(text: str, key: bytes, now: int) -> Token:
     base64 has several spellings of one value; only the one that `mint` writes is a token.
     """
     try:
-        payload = _serializer(key).loads(text.partition(".")[2])
-        token = _token(payload)
-    except (BadData, KeyError, TypeError, ValueError) as error:
+        payload = _signer(key).unsign(text.partition(".")[2])
+        token = _token(json.loads(base64_decode(payload)))
+    except (BadSignature, KeyError, TypeError, ValueError) as error:
         raise invalid() from error
     if not hmac.compare_digest(mint(kid_of(text), key, token), text) or token.approved_at > now + TOKEN_LEEWAY_SECONDS:
         raise invalid()
@@ -83,8 +87,8 @@ def invalid() -> TokenInvalid:
     return TokenInvalid("the token is not genuine, or not for this client, purpose, recipient, session and context")
 
 
-def _serializer(key: bytes) -> URLSafeSerializer:
-    return URLSafeSerializer(key, salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"})
+def _signer(key: bytes) -> Signer:
+    return Signer(key, salt=_SALT, digest_method=hashlib.sha256, key_derivation="hmac")
 
 
 def _payload(token: Token) -> dict[str, Any]:

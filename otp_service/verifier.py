@@ -2,122 +2,265 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from otp_service.policy import Client
-from otp_service.verification import Verification
+from otp_service import snapshot, tokens
+from otp_service.admission import Admission
+from otp_service.calls import (
+    Checked,
+    CheckRequest,
+    Idempotency,
+    ResendRequest,
+    Started,
+    StartRequest,
+    TokenFacts,
+    TokenRequest,
+)
+from otp_service.codes import invalid_code, normalize
+from otp_service.errors import (
+    CodeMismatch,
+    FieldError,
+    InvalidRequest,
+    NotFound,
+    TokenUsed,
+    Unavailable,
+)
+from otp_service.idempotency import Done, once
+from otp_service.keyring import Keyring, SealBroken, VerificationId
+from otp_service.policy import Client, Rules
+from otp_service.ports import Attempt, Full, Missing, OtherLength, Refused, Store, StoreDown, Unbound
+from otp_service.sending import Sending, bindings_of, window_terms
+from otp_service.verification import Status, Verification
 
-
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    """One `Idempotency-Key` as a caller gave it, with what it was given for."""
-
-    key: str
-    path: str
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StartRequest:
-    """What a start says; the values are well-formed, their meaning is not yet judged."""
-
-    to: str = field(repr=False)
-    purpose: str
-    session: str | None = field(default=None, repr=False)
-    device: str | None = field(default=None, repr=False)
-    context: Mapping[str, str] | None = field(default=None, repr=False)
-    locale: str | None = None
-    channel: str | None = None
-    client_ip: str | None = field(default=None, repr=False)
-    """Canonical text of an IPv4 or IPv6 address."""
-    deliver: bool = True
-    metadata: Mapping[str, str] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ResendRequest:
-    channel: str | None = None
-    exclude_last: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CheckRequest:
-    """`code` as typed; by id `purpose` and `to` are optional, by recipient they are required."""
-
-    code: str = field(repr=False)
-    session: str | None = field(default=None, repr=False)
-    context: Mapping[str, str] | None = field(default=None, repr=False)
-    purpose: str | None = None
-    to: str | None = field(default=None, repr=False)
-    device: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    token: str = field(repr=False)
-    purpose: str
-    to: str = field(repr=False)
-    session: str | None = field(default=None, repr=False)
-    context: Mapping[str, str] | None = field(default=None, repr=False)
-    consume: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    verification: Verification
-    created: bool
-    """True for a new verification (201), False for a resend of the pending one (200)."""
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    verification: Verification
-    token: str = field(repr=False)
-    replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TokenFacts:
-    verification_id: str
-    purpose: str
-    approved_at: int
-    """Milliseconds since the epoch, as `expires_at`."""
-    expires_at: int
-    metadata: Mapping[str, str] | None = None
-    replayed: bool = False
+__all__ = [
+    "CheckRequest",
+    "Checked",
+    "Idempotency",
+    "ResendRequest",
+    "StartRequest",
+    "Started",
+    "TokenFacts",
+    "TokenRequest",
+    "Verifier",
+]
 
 
 class Verifier:
     """Every method raises a `Problem` when it refuses; a refused request counts nowhere."""
 
-    def start(self, client: Client, request: StartRequest, idempotency: Idempotency | None = None) -> Started:
-        raise NotImplementedError
+    def __init__(self, store: Store, keyring: Keyring, rules: Rules) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._admission = Admission(rules)
+        self._sending = Sending(store, keyring, rules)
+        self._failure_windows = window_terms(rules.limits.failures)
 
-    def get(self, client: Client, verification_id: str) -> Verification:
-        raise NotImplementedError
+    # --- start, resend, cancel ------------------------------------------------------------------------------------
+
+    def start(self, client: Client, request: StartRequest, idempotency: Idempotency | None = None) -> Started:
+        """Start a verification, or send again while one of the same client, purpose, recipient and session pends."""
+        to = self._admission.start(client, request)
+        with self._closed():
+            done = self._once(client, idempotency, lambda nonce: self._sending.start(client, request, to, nonce))
+            return Started(self._seen(done), created=done.row.result == "created", replayed=done.replayed)
 
     def resend(
         self, client: Client, verification_id: str, request: ResendRequest, idempotency: Idempotency | None = None
     ) -> Started:
-        raise NotImplementedError
+        """Send the code again (`rotate`: the next one) while the verification pends."""
+        self._admission.channel(request.channel)
+        id = self._id(verification_id)
+
+        def transition(nonce: str) -> Done:
+            done = self._sending.resend(client, id, request, nonce)
+            if done.row.result != "resent":
+                raise snapshot.ended(self._seen(done))
+            return done
+
+        with self._closed():
+            done = self._once(client, idempotency, transition)
+            return Started(self._seen(done), created=False, replayed=done.replayed)
+
+    def cancel(self, client: Client, verification_id: str) -> Verification:
+        """End a pending verification; one that was canceled before stays so."""
+        id = self._id(verification_id)
+        with self._closed():
+            seen = self._seen(Done(id.text, self._store.cancel(id, client.name)))
+        if seen.status is not Status.CANCELED:
+            raise snapshot.ended(seen)
+        return seen
+
+    def get(self, client: Client, verification_id: str) -> Verification:
+        """The verification with every try: for the back office, not for the person."""
+        id = self._id(verification_id)
+        with self._closed():
+            view = self._store.view(id, client.name)
+            return snapshot.verification(self._keyring, id.text, view.row, view.tries)
+
+    # --- check ----------------------------------------------------------------------------------------------------
 
     def check(
         self, client: Client, verification_id: str, request: CheckRequest, idempotency: Idempotency | None = None
     ) -> Checked:
-        raise NotImplementedError
+        """Count the attempt, compare, consume: one step. Raises CodeMismatch for a wrong code, session or context."""
+        id = self._id(verification_id)
+        code = normalize(request.code)
+        to = self._admission.recipient(request.to).e164 if request.to is not None else None
+
+        with self._closed():
+            done = self._once(client, idempotency, lambda nonce: self._attempt(client, id, request, code, to, nonce))
+            return self._checked(client, request, done)
 
     def check_by_recipient(
         self, client: Client, request: CheckRequest, idempotency: Idempotency | None = None
     ) -> Checked:
-        raise NotImplementedError
+        """`check` for the latest verification of exactly this client, purpose, recipient and session."""
+        purpose = request.purpose or ""
+        self._admission.purpose(client, purpose)
+        code = normalize(request.code)
+        to = self._admission.recipient(request.to or "")
+        scope = self._keyring.scope(client.name, purpose, to.e164, request.session)
 
-    def cancel(self, client: Client, verification_id: str) -> Verification:
-        raise NotImplementedError
+        def transition(nonce: str) -> Done:
+            id = self._id(self._store.latest(self._keyring.partition(to.prefix), scope))
+            return self._attempt(client, id, request, code, to.e164, nonce)
+
+        with self._closed():
+            done = self._once(client, idempotency, transition)
+            return self._checked(client, request, done)
+
+    def _attempt(
+        self, client: Client, id: VerificationId, request: CheckRequest, code: str, to: str | None, nonce: str
+    ) -> Done:
+        attempt = Attempt(
+            id=id,
+            client=client.name,
+            nonce=nonce,
+            windows=self._failure_windows,
+            purpose=request.purpose or "",
+            bindings=bindings_of(request.session, request.context),
+            code_length=len(code),
+            wrong=to is not None and self._keyring.owner(client.name, to) != id.owner,
+            digests=[(kid, self._digest(kid, client, id, request, code)) for kid in self._keyring.kids],
+        )
+        result = self._store.check(attempt)
+        if isinstance(result, Unbound):
+            raise _unbound(result.bindings, request)
+        if isinstance(result, OtherLength):
+            raise invalid_code(f"the code has {result.code_length} digits")
+        if isinstance(result, Refused):
+            raise snapshot.rate_limited(self._keyring, id.text, result)
+        done = Done(id.text, result)
+        if result.result == "mismatch" or result.token == nonce:
+            return done
+        raise snapshot.ended(self._seen(done))
+
+    def _digest(self, kid: str, client: Client, id: VerificationId, request: CheckRequest, code: str) -> bytes:
+        binding = self._keyring.binding(kid, id.text, client.name, request.session, request.context)
+        return self._keyring.digest(kid, binding, code)
+
+    def _checked(self, client: Client, request: CheckRequest, done: Done) -> Checked:
+        seen = self._seen(done)
+        if done.row.result == "mismatch":
+            left = seen.attempts_left
+            detail = f"the code is wrong; {left} attempts are left" if left else "the code is wrong; no attempt is left"
+            raise CodeMismatch(detail, verification=seen, replayed=done.replayed)
+        return Checked(seen, self._token(client, request, done), replayed=done.replayed)
+
+    # --- tokens ---------------------------------------------------------------------------------------------------
+
+    def _token(self, client: Client, request: CheckRequest, done: Done) -> str:
+        row = done.row
+        key = self._keyring.token_key(row.kid, client.name, row.purpose)
+        approved_at = (row.approved or row.now) // 1000
+        token = tokens.Token(
+            id=row.token or "",
+            verification_id=done.id,
+            to=row.bound_to,
+            session=tokens.bind(key, "session", request.session),
+            context=tokens.bind(key, "context", request.context),
+            approved_at=approved_at,
+            expires_at=approved_at + row.token_ttl,
+        )
+        return tokens.mint(row.kid, key, token)
 
     def verify_token(self, client: Client, request: TokenRequest, idempotency: Idempotency | None = None) -> TokenFacts:
-        raise NotImplementedError
+        """Is this token genuine, and for this client, purpose, recipient, session and context; use it up if asked."""
+        self._admission.purpose(client, request.purpose)
+        to = self._admission.recipient(request.to)
+        kid = tokens.kid_of(request.token)
+        if kid not in self._keyring.kids:
+            raise tokens.invalid()
+        key = self._keyring.token_key(kid, client.name, request.purpose)
+
+        def transition(nonce: str) -> Done:
+            token = tokens.read(request.token, key, self._store.now() // 1000)
+            bound = (tokens.bind(key, "session", request.session), tokens.bind(key, "context", request.context))
+            id = self._keyring.parse_id(token.verification_id)
+            if id is None or (token.to, token.session, token.context) != (tokens.bind(key, "to", to.e164), *bound):
+                raise tokens.invalid()
+            try:
+                row = self._store.use_token(id, client.name, token.id, nonce, request.consume)
+            except Missing:
+                raise tokens.invalid() from None
+            if row is None:
+                raise TokenUsed("the token was used before; one token is good for one act")
+            return Done(id.text, row)
+
+        with self._closed():
+            done = self._once(client, idempotency, transition)
+            seen = self._seen(done)
+        approved_at = (done.row.approved or 0) // 1000 * 1000
+        expires_at = approved_at + done.row.token_ttl * 1000
+        return TokenFacts(done.id, done.row.purpose, approved_at, expires_at, seen.metadata, done.replayed)
+
+    # --- what every call needs -----------------------------------------------------------------------------------
+
+    def _once(self, client: Client, idempotency: Idempotency | None, transition: Callable[[str], Done]) -> Done:
+        return once(self._store, self._keyring, client.name, idempotency, transition)
+
+    def _id(self, text: str) -> VerificationId:
+        id = self._keyring.parse_id(text)
+        if id is None:
+            raise _not_found()
+        return id
+
+    def _seen(self, done: Done) -> Verification:
+        return snapshot.verification(self._keyring, done.id, done.row)
+
+    @contextmanager
+    def _closed(self) -> Iterator[None]:
+        """What we can't know, we refuse."""
+        try:
+            yield
+        except Missing:
+            raise _not_found() from None
+        except StoreDown as error:
+            raise Unavailable("the store did not answer; nothing is known of this request", retry_after=2) from error
+        except Full as error:
+            raise Unavailable("too many messages are waiting to be sent", retry_after=5) from error
+        except SealBroken as error:
+            raise Unavailable("a secret key that this verification needs is not configured", retry_after=60) from error
 
     def store_is_up(self) -> bool:
-        raise NotImplementedError
+        try:
+            self._store.now()
+        except StoreDown:
+            return False
+        return True
+
+
+def _not_found() -> NotFound:
+    return NotFound("there is no such verification")
+
+
+def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
+    """Which of session and context the start had and the check lacks, or the reverse."""
+    errors = []
+    for letter, name, given in (("s", "session", request.session), ("c", "context", request.context)):
+        if letter in bindings and given is None:
+            errors.append(FieldError(f"/{name}", f"this verification was started with a {name}; say it here too"))
+        elif letter not in bindings and given is not None:
+            errors.append(FieldError(f"/{name}", f"this verification was started without a {name}; leave it out"))
+    return InvalidRequest("the check must name what the start named", errors=errors)

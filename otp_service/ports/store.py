@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from otp_service.keyring import VerificationId
+
 
 class StoreDown(Exception):
     """Redis did not answer, or can't take a write: nothing is known of what was asked. We fail closed."""
@@ -123,7 +125,9 @@ class SendTerms:
 class NewRecord:
     """A verification to be. Only what is set here can ever be at rest."""
 
-    id: str
+    id: VerificationId
+    scope: str
+    """Names "the four" that it belongs to."""
     ttl: int
     """Milliseconds."""
     context: str
@@ -135,11 +139,9 @@ class NewRecord:
 class Attempt:
     """One check, as the store sees it."""
 
-    id: str
+    id: VerificationId
     client: str
     nonce: str
-    owner: str
-    """Names client and recipient: wrong codes are counted under it."""
     windows: str
     purpose: str
     bindings: str
@@ -172,11 +174,11 @@ class Store(Protocol):
     A method that is asked twice with one nonce has the effect of one call and gives the first answer.
     """
 
-    def start(self, record: NewRecord, scope: str, current: str, terms: SendTerms) -> Row | Refused | Moved:
+    def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Row | Refused | Moved:
         """Rows: `created`, `resent`. Raises Full."""
         ...
 
-    def resend(self, id: str, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
+    def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
         """Rows: `resent`, or the status it has ended in. Raises Missing, Full."""
         ...
 
@@ -188,11 +190,11 @@ class Store(Protocol):
         """The id of the latest verification of a scope, ended ones included; "" for none."""
         ...
 
-    def cancel(self, id: str, client: str) -> Row:
+    def cancel(self, id: VerificationId, client: str) -> Row:
         """Raises Missing."""
         ...
 
-    def view(self, id: str, client: str) -> View:
+    def view(self, id: VerificationId, client: str) -> View:
         """Raises Missing."""
         ...
 
@@ -200,7 +202,7 @@ class Store(Protocol):
         """Milliseconds since the epoch."""
         ...
 
-    def use_token(self, id: str, client: str, token: str, nonce: str, consume: bool) -> Row | None:
+    def use_token(self, id: VerificationId, client: str, token: str, nonce: str, consume: bool) -> Row | None:
         """None when it was used before. Raises Missing."""
         ...
 
@@ -210,8 +212,8 @@ class Store(Protocol):
 
     def release(self, name: str, nonce: str) -> None: ...
 
-    def charge(self, window: str, windows: str, nonce: str) -> int:
-        """Count in a window that lives on a partition of its own; milliseconds to wait, 0 when counted."""
+    def charge(self, client_ip: str, windows: str, nonce: str) -> int:
+        """Count a send asked for from an address; milliseconds to wait, 0 when counted."""
         ...
 
-    def refund(self, window: str, nonce: str) -> None: ...
+    def refund(self, client_ip: str, nonce: str) -> None: ...

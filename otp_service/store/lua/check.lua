@@ -6,10 +6,10 @@ local record, failures, due = unpack(KEYS)
 local nonce, id, client, purpose, bindings, wrong, windows, length = unpack(ARGV, 1, 8)
 local now = clock()
 
-local again = replay(record, nonce)
-if again then return again end
 local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
 if r[1] ~= client then return {'missing'} end
+local again = replay(record, nonce)
+if again then return again end
 if r[2] ~= bindings then return {'unbound', r[2]} end
 if r[3] ~= length then return {'length', r[3]} end
 local status = status_of(record, due, id, now)

@@ -1,34 +1,24 @@
 -- Send again, by id. The caller read the record to name the scope and the recipient; everything is judged again here.
--- KEYS: scope, record, recipient window, outbox, due
--- ARGV: nonce, id, client, windows, cooldowns, max_sends, outbox_max, channel, queue, prior_limit, prior_wait, digest, counter, avoid
-local scope, record, recipient, outbox, due = unpack(KEYS)
-local nonce, id, client, windows, cooldowns, max_sends, outbox_max, channel, queue = unpack(ARGV, 1, 9)
-local prior_limit, prior_wait, digest, counter = ARGV[10], tonumber(ARGV[11]), ARGV[12], ARGV[13]
+-- KEYS: scope, record, recipient window, outbox, due   ARGV: id, client, the terms of a send
+local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[3], outbox = KEYS[4]}
+local due = KEYS[5]
+local id, client = unpack(ARGV, 1, 2)
+local a = terms(3)
 local now = clock()
 
-local again = replay(record, nonce)
+if redis.call('HGET', k.record, 'client') ~= client then return {'missing'} end
+local again = replay(k.record, a.nonce)
 if again then return again end
-if redis.call('HGET', record, 'client') ~= client then return {'missing'} end
-local status = status_of(record, due, id, now)
-if status ~= 'pending' then return snapshot(status, now, record) end
+local status = status_of(k.record, due, id, now)
+if status ~= 'pending' then return snapshot(status, now, k.record) end
 
-local r = redis.call('HMGET', record, 'expires', 'sends', 'counter')
-if r[1] - now < MIN_LIFE_TO_RESEND then return snapshot('expired', now, record) end
-if digest ~= '' and r[3] + 1 ~= tonumber(counter) then return {'moved'} end
+local r = redis.call('HMGET', k.record, 'expires', 'sends', 'counter')
+if r[1] - now < MIN_LIFE_TO_RESEND then return snapshot('expired', now, k.record) end
+if a.counter ~= '' and r[3] + 1 ~= tonumber(a.counter) then return {'moved', id} end
 
-local sends = tonumber(r[2])
-local refusals = {
-  {'cooldown', (tonumber(redis.call('HGET', scope, 'until') or 0)) - now},
-  {'recipient', wait_for(recipient, now, windows)},
-  {prior_limit, prior_wait},
-}
-if sends >= tonumber(max_sends) then refusals[4] = {'sends', r[1] - MIN_LIFE_TO_RESEND - now + 1} end
-local limit, wait = longest(refusals)
-if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, record)} end
-if redis.call('XLEN', outbox) >= tonumber(outbox_max) then return {'full'} end
+local limit, wait = refusal(k, now, a, k.record)
+if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, k.record)} end
+if redis.call('XLEN', k.outbox) >= a.outbox_max then return {'full'} end
 
-if digest ~= '' then redis.call('HSET', record, 'counter', counter, 'd' .. counter, digest) end
-local a = {nonce = nonce, windows = windows, cooldowns = cooldowns, channel = channel, queue = queue,
-  avoid = ARGV[14]}
-send({record = record, scope = scope, recipient = recipient, outbox = outbox}, now, id, sends + 1, a)
-return remember('resent', now, record, nonce)
+send(k, now, id, r[2] + 1, a)
+return remember('resent', now, k.record, a.nonce)

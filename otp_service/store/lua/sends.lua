@@ -1,12 +1,36 @@
 -- Shared by start and resend: the limits that stand before a send, and the send itself.
-local function longest(refusals)
+
+-- The terms, from the n-th argument on, in the order in which `_terms` gives them.
+local function terms(n)
+  local nonce, windows, cooldowns, max_sends, outbox_max, queue, channel, avoid = unpack(ARGV, n, n + 7)
+  local prior_limit, prior_wait, counter, digest = unpack(ARGV, n + 8, n + 11)
+  return {
+    nonce = nonce, windows = windows, cooldowns = cooldowns, max_sends = tonumber(max_sends),
+    outbox_max = tonumber(outbox_max), queue = queue, channel = channel, avoid = avoid,
+    prior = {prior_limit, tonumber(prior_wait)}, counter = counter, digest = digest,
+  }
+end
+
+-- The limit with the longest wait, and that wait; 0 when all have room. `record` is the pending one that would be
+-- sent again, or false for a new one.
+local function refusal(k, now, a, record)
+  local refusals = {
+    {'cooldown', (tonumber(redis.call('HGET', k.scope, 'until') or 0)) - now},
+    {'recipient', wait_for(k.recipient, now, a.windows)},
+    a.prior,
+  }
+  if record then
+    local r = redis.call('HMGET', record, 'expires', 'sends')
+    if tonumber(r[2]) >= a.max_sends then
+      refusals[4] = {'sends', r[1] - MIN_LIFE_TO_RESEND - now + 1}
+    end
+  end
   local limit, wait = '', 0
-  for _, refusal in ipairs(refusals) do
-    if refusal[2] > wait then limit, wait = refusal[1], refusal[2] end
+  for _, full in ipairs(refusals) do
+    if full[2] > wait then limit, wait = full[1], full[2] end
   end
   return limit, wait
 end
-
 -- `cooldowns` is "60000 60000 120000": the wait after each send; the last repeats.
 local function cooldown_after(cooldowns, sends)
   local wait, n = 0, 0
@@ -19,6 +43,7 @@ end
 
 -- Count the send, start its cooldown and queue it. The scope outlives the record's tombstone only by its cooldown.
 local function send(k, now, id, sends, a)
+  if a.counter ~= '' then redis.call('HSET', k.record, 'counter', a.counter, 'd' .. a.counter, a.digest) end
   local cool = cooldown_after(a.cooldowns, sends)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'

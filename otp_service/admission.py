@@ -1,0 +1,60 @@
+"""Whether a request may be tried at all, by the configuration alone. Nothing is counted or looked up here."""
+
+from __future__ import annotations
+
+from otp_service import locales, recipient
+from otp_service.calls import StartRequest
+from otp_service.errors import FieldError, Forbidden, InvalidRequest, RecipientBlocked, UnknownPurpose
+from otp_service.policy import Client, Policy, Rules
+from otp_service.recipient import NEVER_SENT, Recipient
+
+
+class Admission:
+    """Every method raises the `Problem` that says what to mend."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def purpose(self, client: Client, purpose: str) -> Policy:
+        policy = self._rules.policies.get(purpose)
+        if policy is None:
+            known = ", ".join(sorted(self._rules.policies))
+            raise UnknownPurpose(f"this purpose is not configured; there are: {known}")
+        if purpose not in client.purposes:
+            raise Forbidden(f"the client {client.name} may not use the purpose {purpose}")
+        return policy
+
+    def start(self, client: Client, request: StartRequest) -> Recipient:
+        """The recipient of a start that may be tried."""
+        self.purpose(client, request.purpose)
+        missing = [name for name in sorted(client.require) if getattr(request, name) is None]
+        if missing:
+            detail = "this client must say it with every start"
+            raise InvalidRequest(
+                f"missing: {', '.join(missing)}", errors=[FieldError(f"/{name}", detail) for name in missing]
+            )
+        self.channel(request.channel)
+        if request.locale is not None and not locales.valid_locale(request.locale):
+            raise _invalid("/locale", "write a language tag such as zh-CN or en")
+        return self._reachable(self.recipient(request.to))
+
+    def channel(self, channel: str | None) -> None:
+        if channel is not None and channel not in self._rules.channels:
+            raise _invalid("/channel", f"there is no such channel; there are: {', '.join(self._rules.channels)}")
+
+    def recipient(self, to: str) -> Recipient:
+        return recipient.parse(to, self._rules.default_region)
+
+    def _reachable(self, to: Recipient) -> Recipient:
+        """Depends on the number and the configuration only, never on what is known of an account."""
+        if to.e164 in self._rules.test_numbers:
+            return to
+        if to.line_type in NEVER_SENT:
+            raise RecipientBlocked(f"numbers of the type {to.line_type} get no SMS from us")
+        if "*" not in self._rules.regions and to.region not in self._rules.regions:
+            raise RecipientBlocked("numbers of this country are not served; the setting is routing.regions")
+        return to
+
+
+def _invalid(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(detail, errors=[FieldError(pointer, detail)])

@@ -1,0 +1,82 @@
+"""One Idempotency-Key, one effect: who claims it, and the first answer kept.
+
+Kept are keyed hashes of key and request, and the row that rebuilds the answer; never a token, a code or a body.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from otp_service.calls import Idempotency
+from otp_service.errors import IdempotencyMismatch, Problem
+from otp_service.keyring import NONCE_BYTES, Keyring
+from otp_service.ports import Row, Store
+
+KEPT = frozenset({"created", "resent", "approved", "mismatch", "valid"})
+"""The results that changed or counted something: their answers are given again, every other request runs anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a transition did, to which verification."""
+
+    id: str
+    row: Row
+    replayed: bool = False
+
+
+def new_nonce() -> str:
+    """Names one request: asked again with the same nonce, a script gives its first answer."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(NONCE_BYTES)).decode()
+
+
+def once(
+    store: Store, keyring: Keyring, client: str, idempotency: Idempotency | None, transition: Callable[[str], Done]
+) -> Done:
+    """Run `transition(nonce)`, or give what the same key and request did before. Raises IdempotencyMismatch.
+
+    A claim that nobody finished (its node died, or is still at work) is run again with the first one's nonce: the
+    scripts then give the first one's result. So there is no lock, and no answer that can't be fetched again.
+    """
+    nonce = new_nonce()
+    if idempotency is None:
+        return transition(nonce)
+    name = keyring.idempotency(client, idempotency.key)
+    request = keyring.idempotency(client, idempotency.path, idempotency.body)
+    claim = store.claim(name, request, nonce)
+    if claim.request != request:
+        raise IdempotencyMismatch("this Idempotency-Key was used with another path or body; use a new one")
+    if claim.answer is not None:
+        return _decode(claim.answer)
+    try:
+        done = transition(claim.nonce)
+    except Problem:
+        store.release(name, claim.nonce)
+        raise
+    if done.row.result in KEPT:
+        store.keep(name, request, claim.nonce, _encode(done))
+    else:
+        store.release(name, claim.nonce)
+    return Done(done.id, done.row, replayed=claim.nonce != nonce)
+
+
+def _encode(done: Done) -> bytes:
+    return json.dumps([done.id, asdict(done.row)], default=_packed, separators=(",", ":")).encode()
+
+
+def _packed(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
+
+
+def _unpacked(value: dict[str, Any]) -> Any:
+    return base64.b64decode(value["b64"]) if value.keys() == {"b64"} else value
+
+
+def _decode(answer: bytes) -> Done:
+    id, row = json.loads(answer, object_hook=_unpacked)
+    return Done(id, Row(**row), replayed=True)

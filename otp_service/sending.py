@@ -1,0 +1,212 @@
+"""A send: the record it makes, the limits it is held against, and its way into the outbox."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from otp_service import codes, snapshot, tokens
+from otp_service.calls import ResendRequest, StartRequest
+from otp_service.errors import Problem, RecipientBlocked, Unavailable
+from otp_service.idempotency import Done
+from otp_service.keyring import Keyring, VerificationId
+from otp_service.policy import Client, Policy, Rules, TestNumber, Window
+from otp_service.ports import Full, Moved, NewRecord, Prior, Refused, Row, SendTerms, Store, StoreDown, View
+from otp_service.recipient import Recipient
+
+_MOVES = 8
+"""How often a send follows a pending verification that others move under it before it gives up."""
+
+
+def window_terms(windows: Iterable[Window]) -> str:
+    """Windows as the scripts read them: `5/3600000 10/86400000`."""
+    return " ".join(f"{window.count}/{window.seconds * 1000}" for window in windows)
+
+
+class Sending:
+    """Start and resend, below the judgement of what may be sent at all."""
+
+    def __init__(self, store: Store, keyring: Keyring, rules: Rules) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._rules = rules
+        self._recipient_windows = window_terms(rules.limits.recipient)
+        self._client_ip_windows = window_terms(rules.limits.client_ip)
+
+    def start(self, client: Client, request: StartRequest, to: Recipient, nonce: str) -> Done:
+        """A new verification, or the pending one sent again. Raises RateLimited, Unavailable."""
+        policy = self._rules.policies[request.purpose]
+        test = self._test_number(to.e164)
+        if test:
+            self._still_a_test(test)
+        id = self._keyring.new_id(client.name, to.e164, to.prefix, base64.urlsafe_b64decode(nonce))
+        record = self._record(id, client, request, to, policy, test)
+        terms = self._terms(policy, to.e164, nonce, test, channel=request.channel or "")
+        with self._charged(record.fields["ip"], nonce) as prior:
+            return self._follow(id, client, record, policy, replace(terms, prior=prior))
+
+    def _follow(self, id: VerificationId, client: Client, record: NewRecord, policy: Policy, terms: SendTerms) -> Done:
+        current: VerificationId | None = None
+        for _ in range(_MOVES):
+            if current and policy.resend == "rotate":
+                terms = self._rotate(self._store.view(current, client.name), current, terms)
+            result = self._store.start(record, current, terms)
+            if not isinstance(result, Moved):
+                pending = isinstance(result, Refused) or result.result == "resent"
+                return self._done(current if current and pending else id, result)
+            current = self._keyring.parse_id(result.current)
+        raise _contended()
+
+    def resend(self, client: Client, id: VerificationId, request: ResendRequest, nonce: str) -> Done:
+        """The verification sent again, or as it has ended. Raises Missing, RateLimited, Unavailable."""
+        for _ in range(_MOVES):
+            view = self._store.view(id, client.name)
+            if view.to is None:
+                return Done(id.text, view.row)
+            to = self._keyring.unseal(view.row.kid, id.text, "to", view.to)
+            policy = self._rules.policies[view.row.purpose]
+            channel = request.channel or ("" if request.exclude_last else view.channel)
+            terms = self._terms(policy, to, nonce, self._test_number(to), channel)
+            if request.exclude_last:
+                terms = replace(terms, avoid=_last_channel(view))
+            if policy.resend == "rotate":
+                terms = self._rotate(view, id, terms)
+            with self._charged(view.client_ip, nonce) as prior:
+                result = self._store.resend(id, client.name, view.scope, replace(terms, prior=prior))
+                if not isinstance(result, Moved):
+                    return self._done(id, result)
+        raise _contended()
+
+    # --- what a send consists of ----------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        id: VerificationId,
+        client: Client,
+        request: StartRequest,
+        to: Recipient,
+        policy: Policy,
+        test: TestNumber | None,
+    ) -> NewRecord:
+        keyring, kid = self._keyring, self._keyring.current
+        seed = codes.new_seed()
+        binding = keyring.binding(kid, id.text, client.name, request.session, request.context)
+        fields: dict[str, str | bytes | int] = {
+            "client": client.name,
+            "purpose": request.purpose,
+            "kid": kid,
+            "scope": keyring.scope(client.name, request.purpose, to.e164, request.session),
+            "ip": keyring.client_ip(network_of(request.client_ip)) if request.client_ip and not test else "",
+            "bindings": bindings_of(request.session, request.context),
+            "to": keyring.seal(kid, id.text, "to", to.e164),
+            "mask": keyring.seal(kid, id.text, "mask", to.mask),
+            "bound_to": tokens.bind(keyring.token_key(kid, client.name, request.purpose), "to", to.e164) or "",
+            "seed": seed,
+            "binding": binding,
+            "locale": request.locale or policy.locale,
+            "code_length": policy.code_length,
+            "max_attempts": policy.max_attempts,
+            "max_sends": policy.max_sends,
+            "token_ttl": policy.token_ttl,
+        }
+        if request.metadata:
+            fields["metadata"] = keyring.seal(kid, id.text, "metadata", json.dumps(dict(request.metadata)))
+        if test:
+            fields["test"] = 1
+        # `deliver: false` has no digest, so that no code is right.
+        if request.deliver:
+            code = test.code if test else keyring.code(kid, id.text, seed, 0, policy.code_length)
+            fields["code_length"] = len(code)
+            fields["d0"] = keyring.digest(kid, binding, code)
+        return NewRecord(
+            id=id,
+            scope=str(fields["scope"]),
+            ttl=policy.ttl * 1000,
+            context=keyring.context(request.context),
+            deliver=request.deliver,
+            fields=fields,
+        )
+
+    def _terms(self, policy: Policy, to: str, nonce: str, test: TestNumber | None, channel: str) -> SendTerms:
+        """A test number costs nothing and reaches nobody: no cooldown, no window."""
+        return SendTerms(
+            nonce=nonce,
+            recipient=self._keyring.recipient(to),
+            windows="" if test else self._recipient_windows,
+            cooldowns="0" if test else " ".join(str(seconds * 1000) for seconds in policy.cooldown),
+            max_sends=policy.max_sends,
+            outbox_max=self._rules.outbox_max,
+            queue=test is None,
+            channel=channel,
+        )
+
+    def _rotate(self, view: View, id: VerificationId, terms: SendTerms) -> SendTerms:
+        """The next code's digest; nothing where there is no code: an ended one, a test number, `deliver: false`."""
+        if view.seed is None or view.binding is None or view.row.test or not view.deliver:
+            return terms
+        kid, counter = view.row.kid, view.counter + 1
+        code = self._keyring.code(kid, id.text, view.seed, counter, view.row.code_length)
+        return replace(terms, rotated=(counter, self._keyring.digest(kid, view.binding, code)))
+
+    def _test_number(self, e164: str) -> TestNumber | None:
+        return self._rules.test_numbers.get(e164)
+
+    def _still_a_test(self, test: TestNumber) -> None:
+        """After its last day (UTC) a test number is refused: it may be somebody's, and its code is known to many."""
+        if datetime.fromtimestamp(self._store.now() / 1000, UTC).date() > test.until:
+            raise RecipientBlocked("this test number has come to its end date; the setting is test_numbers.until")
+
+    # --- the outcome ----------------------------------------------------------------------------------------------
+
+    def _done(self, id: VerificationId, result: Row | Refused) -> Done:
+        if isinstance(result, Refused):
+            raise snapshot.rate_limited(self._keyring, id.text, result)
+        return Done(id.text, result)
+
+    @contextmanager
+    def _charged(self, address: str | bytes | int, nonce: str) -> Iterator[Prior]:
+        """Count the send for its address first; a refusal gives it back. The address's window lies elsewhere."""
+        name = str(address)
+        if not name or not self._client_ip_windows:
+            yield Prior()
+            return
+        wait = self._store.charge(name, self._client_ip_windows, nonce)
+        try:
+            yield Prior("client_ip", wait) if wait else Prior()
+        except (Problem, Full):
+            self._refund(name, nonce)
+            raise
+
+    def _refund(self, name: str, nonce: str) -> None:
+        # Over-counting is allowed, hiding the refusal behind a lost refund is not.
+        try:
+            self._store.refund(name, nonce)
+        except StoreDown:
+            return
+
+
+def bindings_of(session: str | None, context: object | None) -> str:
+    return ("s" if session is not None else "") + ("c" if context is not None else "")
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one (one household's); IPv4-mapped counts as IPv4."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+    return str(ip)
+
+
+def _last_channel(view: View) -> str:
+    return json.loads(view.tries[-1])["channel"] if view.tries else ""
+
+
+def _contended() -> Unavailable:
+    return Unavailable("others are starting the same verification at this moment; try again", retry_after=1)

@@ -1,0 +1,72 @@
+"""From a row of the store to what a caller sees, or to the problem that a caller meets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from otp_service.errors import AlreadyApproved, Canceled, Ended, Exhausted, Expired, RateLimited
+from otp_service.keyring import Keyring
+from otp_service.ports import Refused, Row
+from otp_service.verification import Delivery, Status, Try, Verification
+
+_ENDS: dict[Status, tuple[type[Ended], str]] = {
+    Status.APPROVED: (AlreadyApproved, "the code was accepted before; a code is good for one approval"),
+    Status.EXHAUSTED: (Exhausted, "all attempts are used; start a new verification"),
+    Status.EXPIRED: (Expired, "the time is over; start a new verification"),
+    Status.CANCELED: (Canceled, "this verification was canceled; start a new one"),
+}
+
+
+def verification(keyring: Keyring, id: str, row: Row, tries: Sequence[bytes] = ()) -> Verification:
+    """Raises SealBroken when the secret key of this record is no longer configured."""
+    metadata = row.metadata and keyring.unseal(row.kid, id, "metadata", row.metadata)
+    return Verification(
+        id=id,
+        status=Status(row.status),
+        delivery=Delivery(row.delivery),
+        to=keyring.unseal(row.kid, id, "mask", row.mask),
+        purpose=row.purpose,
+        now=row.now,
+        created_at=row.created,
+        expires_at=row.expires,
+        resend_at=row.resend,
+        code_length=row.code_length,
+        attempts_left=row.max_attempts - row.attempts,
+        sends=row.sends,
+        max_sends=row.max_sends,
+        test=row.test,
+        metadata=json.loads(metadata) if metadata else None,
+        tries=tuple(_try(encoded) for encoded in tries),
+    )
+
+
+def ended(seen: Verification) -> Ended:
+    """The problem of a verification that is over; one with under a minute to live counts as expired."""
+    problem, detail = _ENDS.get(seen.status, _ENDS[Status.EXPIRED])
+    return problem(detail, verification=seen)
+
+
+def rate_limited(keyring: Keyring, id: str, refused: Refused) -> RateLimited:
+    seconds = max(-(-refused.wait // 1000), 1)
+    return RateLimited(
+        f"the limit `{refused.limit}` is full; try again in {seconds} s",
+        limit=refused.limit,
+        retry_after=seconds,
+        verification=verification(keyring, id, refused.row) if refused.row else None,
+    )
+
+
+def _try(encoded: bytes) -> Try:
+    said = json.loads(encoded)
+    return Try(
+        send=said["send"],
+        channel=said["channel"],
+        outcome=said.get("outcome"),
+        reason=said.get("reason") or None,
+        detail=said.get("detail", ""),
+        gateway_id=said.get("gateway_id", ""),
+        at=int(said["at"]),
+        took_ms=said.get("took_ms"),
+        report=said.get("report"),
+    )

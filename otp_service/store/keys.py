@@ -1,0 +1,53 @@
+"""Every key name that exists in Redis, in one place. No name holds a number, an address or a key in clear.
+
+| key                       | type   | holds                                          | life                         |
+|----------------------------|------|---------------------------------------------|------------------------------|
+| `P:{NN}:v:<id>`           | hash   | a verification, then its tombstone             | ttl + 2 h; 2 h from its end  |
+| `P:{NN}:t:<id>`           | list   | its tries, JSON                                | 72 h                         |
+| `P:{NN}:s:<scope>`        | hash   | the latest id of "the four", and its cooldown  | as long as either matters    |
+| `P:{NN}:r:<recipient>`    | zset   | sends to one recipient                         | the longest window           |
+| `P:{NN}:f:<owner>`        | zset   | wrong codes for one recipient, of one client   | the longest window           |
+| `P:{NN}:outbox`           | stream | sends that wait                                | none: bounded by `outbox_max` |
+| `P:{NN}:due`              | zset   | moments: ends of lives, next rounds            | none: one member a record |
+| `P:i:<claim>`             | hash   | an Idempotency-Key                             | 2 h                          |
+| `P:ip:<address>`          | zset   | sends asked for from one address               | the longest window           |
+
+`NN` is the partition, the hash tag of a cluster: what must change together lies in one slot.
+"""
+
+from __future__ import annotations
+
+
+class Keys:
+    """Names under one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._tags = [f"{prefix}:{{{partition:02d}}}" for partition in range(32)]
+
+    def record(self, partition: int, id: str) -> str:
+        return f"{self._tags[partition]}:v:{id}"
+
+    def tries(self, partition: int, id: str) -> str:
+        return f"{self._tags[partition]}:t:{id}"
+
+    def scope(self, partition: int, scope: str) -> str:
+        return f"{self._tags[partition]}:s:{scope}"
+
+    def recipient(self, partition: int, recipient: str) -> str:
+        return f"{self._tags[partition]}:r:{recipient}"
+
+    def failures(self, partition: int, owner: str) -> str:
+        return f"{self._tags[partition]}:f:{owner}"
+
+    def outbox(self, partition: int) -> str:
+        return f"{self._tags[partition]}:outbox"
+
+    def due(self, partition: int) -> str:
+        return f"{self._tags[partition]}:due"
+
+    def claim(self, name: str) -> str:
+        return f"{self._prefix}:i:{name}"
+
+    def client_ip(self, name: str) -> str:
+        return f"{self._prefix}:ip:{name}"

@@ -1,0 +1,2 @@
+-- The one clock.
+return int(clock())

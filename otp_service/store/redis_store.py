@@ -1,0 +1,223 @@
+"""`RedisStore`: the Store of `ports`, one script a transition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from otp_service.keyring import VerificationId
+from otp_service.ports import (
+    Attempt,
+    Claim,
+    Full,
+    Missing,
+    Moved,
+    NewRecord,
+    OtherLength,
+    Refused,
+    Row,
+    SendTerms,
+    StoreDown,
+    Unbound,
+    View,
+)
+from otp_service.store.connection import Lost
+from otp_service.store.keys import Keys
+from otp_service.store.rows import Reply, row, text
+from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
+from otp_service.store.scripts import Script
+
+_Arguments = Sequence[str | bytes | int]
+
+
+class RedisStore:
+    """Threads share one; each call takes a connection of its own for its one round trip."""
+
+    def __init__(
+        self, client: redis.Redis, prefix: str = "otp", scripts: Mapping[str, Script] = DEFAULT_SCRIPTS
+    ) -> None:
+        self._client = client
+        self._keys = Keys(prefix)
+        self._scripts = scripts
+
+    # --- a verification's transitions -----------------------------------------------------------------------------
+
+    def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Row | Refused | Moved:
+        id = record.id
+        partition = id.partition
+        key = self._keys.record(partition, id.text)
+        keys = [
+            self._keys.scope(partition, record.scope),
+            key,
+            self._keys.record(partition, current.text) if current else key,
+            *self._send_keys(partition, terms),
+        ]
+        arguments: list[str | bytes | int] = [
+            id.text,
+            current.text if current else "",
+            record.context,
+            int(record.deliver),
+            record.ttl,
+            *_terms(terms),
+        ]
+        for name, value in record.fields.items():
+            arguments += (name, value)
+        return _sent(self._run("start", keys, arguments))
+
+    def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
+        keys = [
+            self._keys.scope(id.partition, scope),
+            self._keys.record(id.partition, id.text),
+            *self._send_keys(id.partition, terms),
+        ]
+        return _sent(self._run("resend", keys, [id.text, client, *_terms(terms)]))
+
+    def check(self, attempt: Attempt) -> Row | Refused | Unbound | OtherLength:
+        id = attempt.id
+        keys = [
+            self._keys.record(id.partition, id.text),
+            self._keys.failures(id.partition, id.owner),
+            self._keys.due(id.partition),
+        ]
+        arguments: list[str | bytes | int] = [
+            attempt.nonce,
+            id.text,
+            attempt.client,
+            attempt.purpose,
+            attempt.bindings,
+            int(attempt.wrong),
+            attempt.windows,
+            attempt.code_length,
+        ]
+        for kid, digest in attempt.digests:
+            arguments += (kid, digest)
+        reply = self._run("check", keys, arguments)
+        if reply[0] == b"unbound":
+            return Unbound(text(reply[1]))
+        if reply[0] == b"length":
+            return OtherLength(int(reply[1]))
+        return cast(Row | Refused, _sent(reply))
+
+    def latest(self, partition: int, scope: str) -> str:
+        return text(self._call("HGET", self._keys.scope(partition, scope), "id") or b"")
+
+    def cancel(self, id: VerificationId, client: str) -> Row:
+        keys = [self._keys.record(id.partition, id.text), self._keys.due(id.partition)]
+        return row(self._run("cancel", keys, [id.text, client]))
+
+    def view(self, id: VerificationId, client: str) -> View:
+        keys = [
+            self._keys.record(id.partition, id.text),
+            self._keys.tries(id.partition, id.text),
+            self._keys.due(id.partition),
+        ]
+        reply = self._run("view", keys, [id.text, client])
+        scope, client_ip, to, seed, binding, counter, deliver, channel = reply[4]
+        return View(
+            row=row(reply),
+            tries=reply[3],
+            scope=text(scope),
+            client_ip=text(client_ip or b""),
+            to=to,
+            seed=seed,
+            binding=binding,
+            counter=int(counter),
+            deliver=deliver == b"1",
+            channel=text(channel),
+        )
+
+    def use_token(self, id: VerificationId, client: str, token: str, nonce: str, consume: bool) -> Row | None:
+        reply = self._run("token", [self._keys.record(id.partition, id.text)], [nonce, client, token, int(consume)])
+        return None if reply[0] == b"used" else row(reply)
+
+    # --- what lives on other partitions ---------------------------------------------------------------------------
+
+    def claim(self, name: str, request: str, nonce: str) -> Claim:
+        held, first, answer = self._run("claim", [self._keys.claim(name)], [request, nonce])
+        return Claim(text(held), text(first), answer)
+
+    def keep(self, name: str, request: str, nonce: str, answer: bytes) -> None:
+        self._run("keep", [self._keys.claim(name)], [request, nonce, answer])
+
+    def release(self, name: str, nonce: str) -> None:
+        self._run("release", [self._keys.claim(name)], [nonce])
+
+    def charge(self, client_ip: str, windows: str, nonce: str) -> int:
+        return int(self._run("charge", [self._keys.client_ip(client_ip)], [windows, nonce]))
+
+    def refund(self, client_ip: str, nonce: str) -> None:
+        self._call("ZREM", self._keys.client_ip(client_ip), nonce)
+
+    def now(self) -> int:
+        return int(self._run("now", [], []))
+
+    # --- the one way to Redis -------------------------------------------------------------------------------------
+
+    def _send_keys(self, partition: int, terms: SendTerms) -> list[str]:
+        return [
+            self._keys.recipient(partition, terms.recipient),
+            self._keys.outbox(partition),
+            self._keys.due(partition),
+        ]
+
+    def _run(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
+        """Run a script; when its reply is lost, once more. Every script that counts knows its request by a nonce."""
+        try:
+            try:
+                return self._evaluate(name, keys, arguments)
+            except RedisTimeoutError:
+                raise  # a server that is silent now is not asked again on the person's time
+            except RedisConnectionError:
+                return self._evaluate(name, keys, arguments)
+        except Lost as error:
+            raise StoreDown(f"{name}: {type(error).__name__}") from error
+
+    def _evaluate(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
+        script = self._scripts[name]
+        try:
+            return self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return self._client.eval(script.text, len(keys), *keys, *arguments)
+
+    def _call(self, *command: str) -> Any:
+        try:
+            return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except Lost as error:
+            raise StoreDown(f"{command[0]}: {type(error).__name__}") from error
+
+
+def _terms(terms: SendTerms) -> list[str | bytes | int]:
+    """The order in which `sends.lua` reads them."""
+    counter, digest = terms.rotated or ("", b"")
+    return [
+        terms.nonce,
+        terms.windows,
+        terms.cooldowns,
+        terms.max_sends,
+        terms.outbox_max,
+        int(terms.queue),
+        terms.channel,
+        terms.avoid,
+        terms.prior.limit,
+        terms.prior.wait,
+        counter,
+        digest,
+    ]
+
+
+def _sent(reply: Reply) -> Row | Refused | Moved:
+    match reply[0]:
+        case b"refused":
+            return Refused(text(reply[1]), int(reply[2]), row(reply[3]) if reply[3] else None)
+        case b"moved":
+            return Moved(text(reply[1]))
+        case b"full":
+            raise Full
+        case b"missing":
+            raise Missing
+    return row(reply)

@@ -1,0 +1,46 @@
+"""The scripts: Lua files beside this module, each behind the preludes that it uses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+_PRELUDES = {"start": ("common", "sends"), "resend": ("common", "sends")}
+_NAMES = (
+    "start",
+    "resend",
+    "check",
+    "cancel",
+    "view",
+    "token",
+    "claim",
+    "keep",
+    "release",
+    "charge",
+    "take",
+    "record",
+    "settle",
+    "wake",
+    "now",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    text: str
+    sha: str
+    """SHA-1 of the text: what EVALSHA wants."""
+
+
+def _script(name: str) -> Script:
+    text = "\n".join(_read(part) for part in (*_PRELUDES.get(name, ("common",)), name))
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+
+
+SCRIPTS: Mapping[str, Script] = {name: _script(name) for name in _NAMES}
