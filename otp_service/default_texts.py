@@ -1,7 +1,7 @@
 """The built-in texts, by purpose and locale; `GENERIC` serves every purpose that has none of its own.
 
-Latin ones keep to GSM-7 letters (no á, í, ó, ú, ê, ã, ç) and are short enough for one UCS-2
-part beside a 【signature】 of eleven characters, since every locale may have to go by a Chinese channel.
+Latin ones keep to GSM-7 letters (no á, í, ó, ú, ê, ã, ç) and are short enough for one UCS-2 part beside a 【signature】
+of eleven characters, since any locale may have to go by a Chinese channel.
 """
 
 from __future__ import annotations
