@@ -1,0 +1,1 @@
+"""HTTP: the API, its documentation, and the administrative address. Only `app` and `pages` import Flask."""

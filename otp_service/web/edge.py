@@ -1,0 +1,60 @@
+"""The outermost layer: what every answer has, whoever made it. A request id, safe headers, a log line, a count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from otp_service.web.exchange import Response
+from otp_service.web.trace import TRACE, Trace
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_DEFAULT_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+"""For answers that do not say otherwise themselves."""
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class Edge:
+    """WSGI in, WSGI out."""
+
+    def __init__(self, inner: WSGIApplication) -> None:
+        self._inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        began = time.perf_counter()
+        trace = Trace.begin(environ["REQUEST_METHOD"], environ.get("HTTP_X_REQUEST_ID"))
+        environ[TRACE] = trace
+
+        def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+            trace.status = int(status[:3])
+            present = {name for name, _ in headers}
+            defaults = [header for header in _DEFAULT_HEADERS if header[0] not in present]
+            return start_response(status, [*headers, *defaults, ("X-Request-Id", trace.request_id)], exc_info)
+
+        try:
+            return self._inner(environ, begin)
+        except Exception as error:
+            return respond(trace.unforeseen(error), begin)
+        finally:
+            trace.end(time.perf_counter() - began)
+
+
+def respond(response: Response, start_response: StartResponse) -> list[bytes]:
+    """Serve a response of ours over plain WSGI."""
+    headers = [
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+        *response.headers,
+    ]
+    start_response(_STATUS_LINES[response.status], headers)
+    return [response.body]

@@ -1,0 +1,39 @@
+"""What the endpoints need, and how one call is answered whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otp_service.api_keys import ClientKeys
+from otp_service.errors import Problem
+from otp_service.policy import Client
+from otp_service.web.exchange import Request, Response
+from otp_service.web.trace import Trace
+
+if TYPE_CHECKING:
+    from otp_service.verifier import Verifier
+
+Endpoint = Callable[["Verifier", Client, Request], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    verifier: Verifier
+    keys: ClientKeys
+    draining: Callable[[], bool]
+    """True once this process should get no more requests."""
+    version: str
+
+
+def answer(service: Service, endpoint: Endpoint, request: Request, trace: Trace) -> Response:
+    """Authenticate and call. Never raises: a refusal and a mistake are answers too."""
+    try:
+        client = service.keys.client_for(request.authorization)
+        trace.client = client.name
+        return endpoint(service.verifier, client, request)
+    except Problem as problem:
+        return trace.refused(problem)
+    except Exception as error:
+        return trace.unforeseen(error)
