@@ -110,5 +110,5 @@ class Response:
         await line.send(*events, h11.EndOfMessage())
 
     def shown(self) -> bytes:
-        lines = [b"HTTP/1.1 %d" % self.status, *(b"%s: %s" % pair for pair in self.head())]
+        lines = [b"HTTP/1.1 %d %s" % (self.status, _REASONS[self.status]), *(b"%s: %s" % pair for pair in self.head())]
         return b"\r\n".join([*lines, b"", self.body])
