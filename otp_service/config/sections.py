@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -197,7 +198,7 @@ class Channel(Section):
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("not an http:// or https:// address")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if parts.username or parts.password or parts.fragment or not re.fullmatch(r"(action=[a-z]*)?", parts.query):
             raise ValueError("holds a user, a query or a fragment; credentials have their own keys")
         return url
 

@@ -1,0 +1,72 @@
+"""The command line. Each command is imported when it is called, so that `--help` costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from otp_service import __version__
+from otp_service.errors import OtpServiceError
+
+COMMANDS = {
+    "demo": "All in one on this machine: API, worker, gateway simulator with inbox.",
+    "init": "Ask for the gateway's data and write otp.toml.",
+    "serve": "Run the API.",
+    "worker": "Run the delivery worker.",
+    "simulator": "Run the SMS gateway simulator alone.",
+    "doctor": "Check configuration, Redis, channels and texts; say what to mend.",
+    "send": "Send a code through a running service.",
+    "check": "Check a code with a running service.",
+    "keys": "Make API keys and the keys of offline token checks.",
+    "secrets": "Make and rotate the service's own secrets.",
+}
+"""Name and summary; the command is the function of that name in the module of that name."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="otp-service")
+def cli() -> None:
+    """Verification codes by SMS, through the gateways you already have."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command. Exits 0, 1 (it failed: one line of `error: …` on stderr a fault) or 2 (called wrongly)."""
+    try:
+        status = cli.main(arguments, prog_name="otp-service", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.UsageError as error:
+        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        sys.exit(_report(f"{error.format_message().rstrip('.')}{hint}", 2))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_report("interrupted", 130))
+    except click.ClickException as error:
+        sys.exit(_report(error.format_message(), error.exit_code))
+    except OtpServiceError as error:
+        sys.exit(_report(str(error), 1))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _report(text: str, status: int) -> int:
+    for line in text.splitlines():
+        click.echo(f"error: {line}", err=True)
+    return status

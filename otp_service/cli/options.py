@@ -1,0 +1,42 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from otp_service import config
+
+DEFAULT_FILE = "otp.toml"
+
+json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+config_option: Callable[[Any], Any] = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    envvar="OTP_CONFIG",
+    help=f"The configuration; else $OTP_CONFIG, else ./{DEFAULT_FILE} where there is one, else the environment alone.",
+)
+
+
+def load_config(path: Path | None) -> config.Config:
+    """Read the file that is meant, with the environment on top. Raises ConfigError."""
+    if path is None and Path(DEFAULT_FILE).exists():
+        path = Path(DEFAULT_FILE)
+    return config.load(path, os.environ)
+
+
+def warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)
+
+
+def warn_about(loaded: config.Config) -> None:
+    """Say what works, but hardly as meant."""
+    for text in loaded.warnings(datetime.datetime.now(datetime.UTC).date()):
+        warn(text)

@@ -1,0 +1,72 @@
+"""`secrets`: the keys that the service itself lives by."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import secrets as chance
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from otp_service.cli.options import DEFAULT_FILE, config_option, json_option, load_config
+from otp_service.cli.output import print_json
+from otp_service.config.key_material import KEY_BYTES
+
+KEEP_DAYS = 3
+"""How long an old key is needed: the tries of a delivery are kept for 72 h, tokens and tombstones for less."""
+
+
+def new_secret() -> str:
+    """A key, base64, from the system's source of chance."""
+    return base64.b64encode(chance.token_bytes(KEY_BYTES)).decode()
+
+
+def new_key_id(taken: Sequence[str] = ()) -> str:
+    """Today's date, and a letter where that is taken."""
+    today = f"{datetime.datetime.now(datetime.UTC):%Y%m%d}"
+    return next(
+        kid for kid in (f"{today}{letter}" for letter in ("", *"abcdefghijklmnopqrstuvwxyz")) if kid not in taken
+    )
+
+
+@click.group()
+def secrets() -> None:
+    """Make and rotate the service's own secrets."""
+
+
+@secrets.command()
+@json_option
+def new(as_json: bool) -> None:
+    """Make an entry of secret_keys and a fingerprint_key."""
+    entry, fingerprint_key = f"{new_key_id()}:{new_secret()}", new_secret()
+    if as_json:
+        print_json({"secret_keys": [entry], "fingerprint_key": fingerprint_key})
+        return
+    click.echo(f'secret_keys = ["{entry}"]')
+    click.echo(f'fingerprint_key = "{fingerprint_key}"')
+
+
+@secrets.command()
+@config_option
+@json_option
+def rotate(config_path: Path | None, as_json: bool) -> None:
+    """Print how to change secret_keys without refusing anybody, with a fresh key."""
+    is_configured = config_path is not None or Path(DEFAULT_FILE).exists()
+    kids = [kid for kid, _ in load_config(config_path).secret_key_pairs()] if is_configured else ["<old kid>"]
+    entry = f"{new_key_id(kids)}:{new_secret()}"
+    # The old keys stand in the file already; a terminal's scrollback is no place for them.
+    old = [f"{kid}:…" for kid in kids]
+    steps = [[*old, entry], [entry, *old]]
+    if as_json:
+        print_json({"new": entry, "steps": [{"secret_keys": step} for step in steps], "remove_after_days": KEEP_DAYS})
+        return
+    appended, moved = (", ".join(f'"{item}"' for item in step) for step in steps)
+    click.echo("An entry that ends in … stays as it is in the file. fingerprint_key does not rotate.\n")
+    click.echo("1. Append the new key, then restart every serve and worker, one after the other:")
+    click.echo(f"   secret_keys = [{appended}]")
+    click.echo("2. When all of them run with it, move it to the front and restart every one again:")
+    click.echo(f"   secret_keys = [{moved}]")
+    click.echo(f"After {KEEP_DAYS} days nothing needs the old keys: take them out, and restart.")
+    click.echo("Clients that check tokens offline fetch `otp-service keys token-key CLIENT` again before step 2.")

@@ -1,0 +1,64 @@
+"""`serve`: the API."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from otp_service import wiring
+from otp_service.cli.addresses import is_free, own_or_free
+from otp_service.cli.admin_server import serve_admin
+from otp_service.cli.api_server import GRACE_SECONDS, ApiServer, Draining
+from otp_service.cli.options import config_option, load_config, warn, warn_about
+from otp_service.cli.server_check import server_is_fit, watch_server
+from otp_service.config import Config
+from otp_service.config.fields import Address
+from otp_service.logs import configure_logs
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+THREADS = 4
+"""A request spends most of its time in Python, and the rest waiting for one answer of Redis: few threads do."""
+
+
+@click.command()
+@config_option
+@click.option("--threads", type=click.IntRange(1, 64), default=THREADS, show_default=True, help="Requests at a time.")
+def serve(config_path: Path | None, threads: int) -> int:
+    """Run the API. More processes: start it more than once behind a balancer."""
+    loaded = load_config(config_path)
+    warn_about(loaded)
+    if not is_free(loaded.service.bind):
+        raise click.ClickException(f"{loaded.service.bind} is taken or not ours; set service.bind to a free address")
+    admin = shared_admin_address(loaded.service.admin_bind)
+    configure_logs()
+    return run_api(loaded, admin, threads, GRACE_SECONDS)
+
+
+def shared_admin_address(wanted: Address) -> Address:
+    """API and worker read the same `admin_bind`; on one host the second of them must take another port."""
+    address = own_or_free(wanted)
+    if address != wanted:
+        warn(f"admin_bind {wanted} is taken, perhaps by the other process here; admin is at http://{address}")
+    return address
+
+
+def run_api(loaded: Config, admin: Address, threads: int, grace: float) -> int:
+    """Serve until a signal ends it; returns the exit status. Raises ConfigError for an evicting Redis."""
+    is_fit = server_is_fit(loaded)
+    # Forking keeps what is imported and checked; granian's own choice would import everything once more.
+    multiprocessing.set_start_method("fork", force=True)
+    draining = Draining()
+
+    def load() -> WSGIApplication:
+        if not is_fit:
+            watch_server(loaded)
+        verifier = wiring.build_verifier(loaded)
+        serve_admin(admin, wiring.build_admin(verifier.store_is_up, draining))
+        return wiring.build_app(loaded, verifier, draining)
+
+    return ApiServer(loaded.service.bind, load, draining, threads, grace).run()

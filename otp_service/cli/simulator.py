@@ -1,0 +1,20 @@
+"""`simulator`: the SMS gateway simulator alone."""
+
+from __future__ import annotations
+
+import click
+
+from otp_service.simulator import run
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True, help="0 takes a free one.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name that callers may use for it.")
+def simulator(host: str, port: int, allow_host: tuple[str, ...]) -> None:
+    """Run the SMS gateway simulator alone, with its inbox. It never forwards a message."""
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        run(host, port, allowed_hosts=allow_host, ready=lambda bound: click.echo(f"inbox http://{shown}:{bound}/"))
+    except OSError as error:
+        raise click.ClickException(f"can't listen on {shown}:{port}: {error.strerror or error}") from error

@@ -1,0 +1,79 @@
+"""What a Redis server says of itself, as far as it lets us ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import redis
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+
+NO_EVICTION = "noeviction"
+
+
+class Unreachable(Exception):
+    """No answer at all; the text says why, and holds no address and no password."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """None where the server refuses the question, as some managed ones do."""
+
+    is_valkey: bool
+    version: str | None
+    role: str | None
+    """`master` or `slave`."""
+    eviction_policy: str | None
+    aof: bool | None
+
+    @classmethod
+    def ask(cls, client: redis.Redis) -> Self:
+        """Raises Unreachable."""
+        try:
+            client.ping()
+        except (ConnectionError, TimeoutError, OSError) as error:
+            raise Unreachable("the server does not answer") from error
+        except RedisError as error:
+            raise Unreachable(f"the server refuses: {type(error).__name__}") from error
+        info = _info(client)
+        policy = info.get("maxmemory_policy") or _configured(client, "maxmemory-policy")
+        aof = info.get("aof_enabled")
+        return cls(
+            is_valkey="valkey_version" in info,
+            version=_text(info.get("valkey_version") or info.get("redis_version")),
+            role=_text(info.get("role")),
+            eviction_policy=_text(policy),
+            aof=None if aof is None else bool(aof),
+        )
+
+    @property
+    def evicts(self) -> bool:
+        return self.eviction_policy not in {None, NO_EVICTION}
+
+    @property
+    def is_recent(self) -> bool | None:
+        """Redis from 6.2, or any Valkey (the first was 7.2)."""
+        if self.is_valkey or self.version is None:
+            return self.is_valkey or None
+        major, minor, *_ = (int(part) for part in f"{self.version}.0".split(".") if part.isdigit())
+        return (major, minor) >= (6, 2)
+
+
+def _info(client: redis.Redis) -> dict[str, Any]:
+    try:
+        answer: Any = client.info()
+    except ResponseError:
+        return {}
+    return dict(answer)
+
+
+def _configured(client: redis.Redis, name: str) -> object:
+    try:
+        answer: Any = client.config_get(name)
+    except ResponseError:
+        return None
+    return dict(answer).get(name)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
