@@ -27,7 +27,7 @@ def connect(url: str) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         **_options(ANSWER_WITHIN),
     )
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def connect_async(url: str, block_seconds: float) -> redis.asyncio.Redis:
@@ -41,7 +41,7 @@ def connect_async(url: str, block_seconds: float) -> redis.asyncio.Redis:
         retry=AsyncRetry(NoBackoff(), 0),
         **_options(block_seconds + ANSWER_WITHIN),
     )
-    return redis.asyncio.Redis(connection_pool=pool)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _options(answer_within: float) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from otp_service.keyring import PARTITIONS
 from otp_service.ports import Begun, Entry, NoChannel, StoreDown, TakeEnd, TryResult, Verdict
@@ -38,14 +37,12 @@ class RedisOutbox:
         self._partitions = {self._keys.outbox(n).encode(): n for n in range(PARTITIONS)}
 
     async def open(self) -> None:
-        await self._answer(asyncio.gather(*(self._make_group(key) for key in self._partitions)))
-
-    async def _make_group(self, key: bytes) -> None:
-        try:
-            await self._client.xgroup_create(key, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+        pipeline = self._client.pipeline(transaction=False)
+        for key in self._partitions:
+            pipeline.xgroup_create(key, GROUP, id="0", mkstream=True)
+        for reply in await self._answer(pipeline.execute(raise_on_error=False)):
+            if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
+                raise StoreDown(type(reply).__name__) from reply
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
         streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")

@@ -31,12 +31,16 @@ _NAMES = (
 class Script:
     text: str
     sha: str
-    """SHA-1 of the text: what EVALSHA wants."""
+    """What EVALSHA wants."""
+
+    @staticmethod
+    def sha_of(text: str) -> str:
+        return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _script(name: str) -> Script:
     text = "\n".join(_read(part) for part in (*_PRELUDES.get(name, ("common",)), name))
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return Script(text, Script.sha_of(text))
 
 
 def _read(name: str) -> str:

@@ -1,0 +1,139 @@
+"""`Worker`: a member of the consumer group. It reads what waits, takes over what a dead one left, ends what is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+import structlog
+
+from otp_service.delivery.delivery import Delivery
+from otp_service.ports import Entry, Outbox, StoreDown
+
+_LOG = structlog.get_logger("otp_service.worker")
+
+BLOCK_MS = 1000
+"""How long one read waits: it wakes at once for an entry, and a stop waits no longer than this."""
+_BATCH = 64
+_TICK_SECONDS = 1.0
+_AFTER_A_LOSS_SECONDS = 0.5
+
+
+class Worker:
+    """`idle_ms`: an entry whose reader says nothing for so long (≥ 3 × the longest deadline) is taken over."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        delivery: Delivery,
+        name: str,
+        concurrency: int = 256,
+        idle_ms: int = 15_000,
+        block_ms: int = BLOCK_MS,
+    ) -> None:
+        self._outbox = outbox
+        self._delivery = delivery
+        self._name = name
+        self._concurrency = concurrency
+        self._idle_ms = idle_ms
+        self._block_ms = block_ms
+        self._fences = count()
+        self._active: dict[asyncio.Task[None], Entry] = {}
+        self._room = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self.ready = False
+        """True once the consumer group stands and Redis answers."""
+
+    def stop(self) -> None:
+        """Read nothing more; what was begun is finished."""
+        self._stopping.set()
+
+    async def run(self, drain_seconds: float = 20.0) -> bool:
+        """Work until `stop`; then give what is under way `drain_seconds`. True when all of it was finished."""
+        await self._until_it_works(self._outbox.open)
+        self.ready = True
+        loops = [
+            asyncio.create_task(self._every(0.0, self._read)),
+            asyncio.create_task(self._every(_TICK_SECONDS, self._wake)),
+            asyncio.create_task(self._every(self._idle_ms / 3000, self._reclaim)),
+            asyncio.create_task(self._every(self._idle_ms / 3000, self._renew)),
+        ]
+        # The reader ends by itself within one block: a read that is cut off would lose what it was being given.
+        await loops[0]
+        drained = await self._drain(drain_seconds)
+        for loop in loops[1:]:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        self.ready = False
+        return drained
+
+    async def _drain(self, seconds: float) -> bool:
+        if not self._active:
+            return True
+        _, unfinished = await asyncio.wait(set(self._active), timeout=seconds)
+        for task in unfinished:
+            task.cancel()
+        return not unfinished
+
+    # --- the loops ------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        free = self._concurrency - len(self._active)
+        if free <= 0:
+            self._room.clear()
+            await self._room.wait()
+            return
+        for entry in await self._outbox.read(min(free, _BATCH), self._block_ms):
+            self._begin(entry)
+
+    async def _reclaim(self) -> None:
+        if len(self._active) >= self._concurrency or self._stopping.is_set():
+            return
+        for entry in await self._outbox.reclaim(self._idle_ms, _BATCH):
+            _LOG.warning("taking over a send that a worker left", id=entry.id, send=entry.send)
+            self._begin(entry)
+
+    async def _renew(self) -> None:
+        await self._outbox.renew(list(self._active.values()))
+
+    async def _wake(self) -> None:
+        while await self._outbox.wake(_BATCH) >= _BATCH:
+            pass
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping.is_set() or (self._active and seconds):
+            await self._until_it_works(step)
+            await asyncio.sleep(seconds)
+
+    async def _until_it_works(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except StoreDown as error:
+                _LOG.warning("Redis does not answer", error=str(error))
+                if self._stopping.is_set():
+                    return
+                await asyncio.sleep(_AFTER_A_LOSS_SECONDS)
+            else:
+                return
+
+    # --- one entry ------------------------------------------------------------------------------------------------
+
+    def _begin(self, entry: Entry) -> None:
+        task = asyncio.create_task(self._work(entry, f"{self._name}.{next(self._fences)}"))
+        self._active[task] = entry
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._active[task]
+        self._room.set()
+
+    async def _work(self, entry: Entry, fence: str) -> None:
+        try:
+            await self._delivery.deliver(entry, fence)
+        except StoreDown as error:
+            _LOG.warning("a send is left to be taken over: Redis does not answer", id=entry.id, error=str(error))
+        except Exception:
+            # It stays in the pending list and is taken over: a fault of ours must not lose a send.
+            _LOG.exception("a send could not be worked on", id=entry.id)

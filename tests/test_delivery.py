@@ -1,0 +1,124 @@
+"""What becomes of a send: fail-over, outcomes, ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from otp_service.ports import Outcome, Reason, TryResult
+from otp_service.verification import Delivery, Status
+from tests.world import NUMBER, SHOP, World, refused, silent
+
+UNKNOWN = TryResult(Outcome.UNKNOWN, Reason.ANSWER)
+LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
+
+
+def test_the_sms_that_a_worker_sends_holds_the_code_that_is_accepted(world: World) -> None:
+    started = world.start()
+    world.deliver()
+    [message] = world.gateways[0].inbox
+    assert message.to == NUMBER
+    [code] = world.gateways[0].codes
+    assert message.text == f"【今信科技】您的验证码是{code}，5分钟内有效，请勿告知他人。" or "4分钟" in message.text
+    seen = world.get(started.verification.id)
+    assert (seen.delivery, [t.outcome for t in seen.tries]) == (Delivery.ACCEPTED, ["accepted"])
+    assert world.check(started.verification.id, code).verification.status is Status.APPROVED
+    assert world.get(started.verification.id).delivery is Delivery.UNCONFIRMED
+
+
+@pytest.mark.parametrize(
+    "first", [refused(Reason.ACCOUNT), refused(Reason.BALANCE), refused(Reason.CONTENT), LATER, UNKNOWN]
+)
+def test_a_channel_that_fails_hands_the_same_code_to_the_next(world: World, first: TryResult) -> None:
+    world.gateways[0].answers = [first]
+    started = world.start()
+    world.deliver()
+    assert world.gateways[0].codes == world.gateways[1].codes
+    assert world.get(started.verification.id).delivery is Delivery.ACCEPTED
+
+
+def test_a_number_that_a_gateway_refuses_is_tried_nowhere_else(world: World) -> None:
+    world.gateways[0].answers = [refused(Reason.NUMBER)]
+    started = world.start()
+    world.deliver()
+    assert world.gateways[1].inbox == []
+    assert world.get(started.verification.id).delivery is Delivery.FAILED
+
+
+def test_a_silent_channel_is_passed_over_in_time_and_its_late_answer_is_still_recorded(world: World) -> None:
+    world.gateways[0].answers = [silent(0.3, refused(Reason.CONTENT))]
+    started = world.start()
+    world.deliver(0.8)
+    seen = world.get(started.verification.id)
+    assert [(t.channel, t.outcome) for t in seen.tries] == [("primary", "rejected"), ("backup", "accepted")]
+    assert seen.delivery is Delivery.ACCEPTED
+
+
+def test_hold_waits_for_the_silent_channel_instead_of_sending_twice(world: World) -> None:
+    world.on_unknown = "hold"
+    world.gateways[0].answers = [silent(0.3, UNKNOWN)]
+    started = world.start()
+    world.deliver(0.8)
+    assert world.gateways[1].inbox == []
+    assert world.get(started.verification.id).delivery is Delivery.TRYING
+
+
+def test_when_no_channel_takes_it_the_delivery_has_failed(world: World) -> None:
+    for gateway in world.gateways:
+        gateway.answers = [refused(Reason.ACCOUNT)]
+    started = world.start()
+    world.deliver()
+    assert world.get(started.verification.id).delivery is Delivery.FAILED
+
+
+def test_gateways_that_say_later_are_asked_again_while_the_code_lives(world: World) -> None:
+    for gateway in world.gateways:
+        gateway.answers = [LATER]
+    started = world.start()
+    world.deliver()
+    assert world.get(started.verification.id).delivery is Delivery.TRYING
+    world.move_clock(10)
+    world.deliver(1.4)
+    assert world.get(started.verification.id).delivery is Delivery.ACCEPTED
+    assert len(world.gateways[0].inbox) == 2
+
+
+def test_what_waits_when_the_verification_ends_is_never_sent(world: World) -> None:
+    started = world.start()
+    world.verifier.cancel(SHOP, started.verification.id)
+    world.deliver()
+    assert world.gateways[0].inbox == []
+    assert world.get(started.verification.id).delivery is Delivery.CANCELED
+
+
+def test_what_waits_until_the_code_is_dead_ends_expired(world: World) -> None:
+    started = world.start()
+    world.move_clock(301)
+    world.deliver()
+    assert world.gateways[0].inbox == []
+    seen = world.get(started.verification.id)
+    assert (seen.status, seen.delivery) == (Status.EXPIRED, Delivery.EXPIRED)
+
+
+def test_a_worker_ends_what_has_expired_and_the_seed_goes_with_it(world: World) -> None:
+    started = world.start()
+    world.deliver()
+    world.move_clock(301)
+    world.deliver(1.2)
+    [record] = world.server.client.keys("*:v:*")
+    fields = world.server.client.hgetall(record)
+    assert fields[b"status"] == b"expired"
+    assert not {b"seed", b"to", b"binding", b"d0"} & fields.keys()
+    assert world.get(started.verification.id).delivery is Delivery.UNCONFIRMED
+
+
+def test_nothing_is_left_in_the_outbox_when_the_work_is_done(world: World) -> None:
+    world.start()
+    world.deliver()
+    assert [world.server.client.xlen(key) for key in world.server.client.keys("*:outbox")] == [0] * 32
+
+
+def test_deliver_false_sends_nothing_and_looks_like_a_send_that_was_accepted(world: World) -> None:
+    started = world.start(deliver=False)
+    world.deliver()
+    assert world.gateways[0].inbox == []
+    assert world.get(started.verification.id).delivery is Delivery.ACCEPTED

@@ -1,0 +1,165 @@
+"""A small world for tests: a verifier on some store, a clock that can be moved, channels that say what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import redis
+import redis.asyncio
+
+from otp_service.delivery import Composer, Delivery, Route, Voice, Worker
+from otp_service.keyring import Keyring
+from otp_service.messages import Catalogue
+from otp_service.policy import Client, Limits, Policy, Rules
+from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
+from otp_service.store import RedisOutbox, RedisStore
+from otp_service.store.scripts import SCRIPTS, Script
+from otp_service.texts import Signature
+from otp_service.verification import Verification
+from otp_service.verifier import CheckRequest, Idempotency, Started, StartRequest, Verifier
+
+SECRET = bytes(range(32))
+FINGERPRINT = bytes(range(100, 132))
+SHOP = Client("shop", frozenset({"login", "signup", "password_reset"}))
+BANK = Client("bank", frozenset({"login", "signup", "password_reset"}))
+NUMBER = "+8613800138000"
+ACCEPTED = TryResult(Outcome.ACCEPTED, gateway_id="93390617")
+UNLIMITED = Limits(recipient=(), failures=(), client_ip=())
+
+_MOVED = "t[1] * 1000 + (tonumber(redis.call('GET', 'test:clock') or 0))"
+MOVABLE: Mapping[str, Script] = {
+    name: Script(text := script.text.replace("t[1] * 1000", _MOVED, 1), Script.sha_of(text))
+    for name, script in SCRIPTS.items()
+}
+"""The scripts, on a clock that a test moves: Redis's own plus `test:clock` milliseconds."""
+
+
+@dataclass
+class Server:
+    """One Redis, reachable the two ways that the service reaches it."""
+
+    client: redis.Redis
+    make_async: Callable[[], redis.asyncio.Redis]
+    url: str = ""
+
+
+@dataclass
+class FakeGateway:
+    """A channel that answers what it is told to, and keeps what it was given."""
+
+    name: str = "primary"
+    answers: list[TryResult | Callable[[], Awaitable[TryResult]]] = field(default_factory=list)
+    answer_within: float = 0.1
+    deadline: float = 1.0
+    inbox: list[Message] = field(default_factory=list)
+
+    async def deliver(self, message: Message) -> TryResult:
+        self.inbox.append(message)
+        answer = self.answers.pop(0) if self.answers else ACCEPTED
+        return answer if isinstance(answer, TryResult) else await answer()
+
+    async def balance(self) -> Balance:
+        return Balance("100")
+
+    async def aclose(self) -> None: ...
+
+    @property
+    def codes(self) -> list[str]:
+        return [re.findall(r"[0-9]{6,10}", message.text)[0] for message in self.inbox]
+
+
+def silent(seconds: float, then: TryResult = ACCEPTED) -> Callable[[], Awaitable[TryResult]]:
+    """An answer that takes its time."""
+
+    async def answer() -> TryResult:
+        await asyncio.sleep(seconds)
+        return then
+
+    return answer
+
+
+def refused(reason: Reason) -> TryResult:
+    return TryResult(Outcome.REJECTED, reason, "no")
+
+
+class World:
+    def __init__(self, server: Server, limits: Limits | None = None, **policy: Any) -> None:
+        self.server = server
+        self.gateways = [FakeGateway("primary"), FakeGateway("backup")]
+        self.keyring = Keyring([("a", SECRET)], FINGERPRINT)
+        self.rules = Rules(
+            policies={name: replace(Policy(), **policy) for name in ("login", "signup", "password_reset")},
+            limits=limits or Limits(),
+            default_region="CN",
+            regions=frozenset({"CN"}),
+            channels=("primary", "backup"),
+        )
+        self.on_unknown: Any = "failover"
+        self._rebuild()
+
+    def with_rules(self, **changes: Any) -> World:
+        self.rules = replace(self.rules, **changes)
+        self._rebuild()
+        return self
+
+    def with_keyring(self, keyring: Keyring) -> World:
+        self.keyring = keyring
+        self._rebuild()
+        return self
+
+    def _rebuild(self) -> None:
+        self.store = RedisStore(self.server.client, scripts=MOVABLE)
+        self.verifier = Verifier(self.store, self.keyring, self.rules)
+
+    def move_clock(self, seconds: float) -> None:
+        """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
+        self.server.client.incrby("test:clock", int(seconds * 1000))
+
+    def start(self, to: str = NUMBER, purpose: str = "login", client: Client = SHOP, **more: Any) -> Started:
+        key: Idempotency | None = more.pop("idempotency", None)
+        return self.verifier.start(client, StartRequest(to=to, purpose=purpose, **more), key)
+
+    def check(self, id: str, code: str, client: Client = SHOP, **more: Any) -> Any:
+        key: Idempotency | None = more.pop("idempotency", None)
+        return self.verifier.check(client, id, CheckRequest(code=code, **more), key)
+
+    def get(self, id: str, client: Client = SHOP) -> Verification:
+        return self.verifier.get(client, id)
+
+    def code_of(self, id: str, counter: int = 0) -> str:
+        """What the SMS says, derived as a worker derives it."""
+        parsed = self.keyring.parse_id(id)
+        assert parsed is not None
+        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+        kid, seed, length = self.server.client.hmget(record, "kid", "seed", "code_length")
+        return self.keyring.code(kid.decode(), id, seed, counter, int(length))
+
+    def wrong_code(self, id: str) -> str:
+        right = self.code_of(id)
+        return f"{(int(right) + 1) % 10 ** len(right):0{len(right)}d}"
+
+    def worker(
+        self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None
+    ) -> tuple[Worker, RedisOutbox]:
+        outbox = RedisOutbox(self.server.make_async(), consumer or name, scripts=MOVABLE)
+        voice = Voice(Catalogue({}), Signature("今信科技", "front"))
+        composer = Composer(self.keyring, self.rules.policies, {gateway.name: voice for gateway in self.gateways})
+        delivery = Delivery(outbox, Route(self.gateways, self.on_unknown), composer)
+        return Worker(outbox, delivery, name, idle_ms=idle_ms, block_ms=50), outbox
+
+    def deliver(self, for_seconds: float = 0.3) -> None:
+        """Let one worker run until it has done what there is to do."""
+
+        async def work() -> None:
+            worker, outbox = self.worker()
+            running = asyncio.create_task(worker.run())
+            await asyncio.sleep(for_seconds)
+            worker.stop()
+            await running
+            await outbox.aclose()
+
+        asyncio.run(work())
