@@ -46,12 +46,11 @@ def _size(encoding: str, widths: list[int], alone: int, joined: int) -> Size:
 
 _RUN = r"(?<![0-9])([0-9]{4,10})(?![0-9])"
 _WEBOTP = re.compile(r"(?:^|\n)@[^\s@#]+ #([0-9]{4,10})(?: @[^\s@#]+)?\s*$")
-_NAMED = re.compile(
-    r"(?:验证码|驗證碼|校验码|校驗碼|动态码|動態碼|确认码|口令|密码|\bcode\b|\bcódigo\b|\bOTP\b|\bPIN\b)[^0-9]{0,12}"
-    + _RUN,
-    re.IGNORECASE,
-)
-_NAMED_AFTER = re.compile(_RUN + r"[^0-9]{0,12}(?:验证码|驗證碼|校验码|动态码|\bcode\b|\bOTP\b|\bPIN\b)", re.IGNORECASE)
+_NAME = r"(?:验证码|驗證碼|校验码|校驗碼|动态码|動態碼|确认码|口令|密码|(?<![a-z])(?:code|código|otp|pin)(?![a-z]))"
+_GAP = r"[^0-9.。;；!！?？]{0,24}"
+"""Between a code and its name: never across the end of a sentence."""
+_NAMED = re.compile(_NAME + _GAP + _RUN, re.IGNORECASE)
+_NAMED_AFTER = re.compile(_RUN + _GAP + _NAME, re.IGNORECASE)
 _ANY = re.compile(_RUN)
 _SIGNATURE = re.compile(r"【[^】]*】")
 
