@@ -29,6 +29,8 @@ KEEP_IDLE = 3.0
 """Seconds that an unused connection is kept: under the 5 s after which the quickest servers close theirs, since a
 connection that closes under our request makes its outcome unknown."""
 MAX_CONNECTIONS = 200
+_CONNECT_SHARE = 0.9
+"""Of the deadline: connecting gives up by itself, just before the deadline cancels whatever is going on."""
 
 
 class HttpError(Exception):
@@ -39,11 +41,11 @@ class HttpError(Exception):
         self.timed_out = timed_out
 
 
-class NotSent(HttpError):  # noqa: N818 - the name states the fact that matters
+class NotSent(HttpError):
     """DNS, refused, TLS, proxy, no free connection, or the deadline before the request was begun."""
 
 
-class MaybeSent(HttpError):  # noqa: N818
+class MaybeSent(HttpError):
     """Reset, truncated or silent after the request was begun; a connection closed by the peer meanwhile as well."""
 
 
@@ -90,7 +92,7 @@ class GatewayClient:
         sending = _Sending()
         try:
             async with asyncio.timeout(deadline), self._slots:
-                return await self._exchange(_request(url, body, content_type, sending))
+                return await self._exchange(_request(url, body, content_type, deadline, sending))
         except Exception as error:
             raise sending.failure(error, deadline) from error
 
@@ -148,7 +150,7 @@ class _Sending:
             self.begun = True
 
     def failure(self, error: Exception, deadline: float) -> HttpError:
-        if isinstance(error, TimeoutError):
+        if isinstance(error, (TimeoutError, httpx.TimeoutException)):
             phase = "no answer" if self.begun else "no connection"
             return (MaybeSent if self.begun else NotSent)(f"{phase} within {deadline:.3g} s", timed_out=True)
         if self.begun:
@@ -176,14 +178,16 @@ def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _request(url: str, body: bytes, content_type: str, sending: _Sending) -> httpx.Request:
+def _request(url: str, body: bytes, content_type: str, deadline: float, sending: _Sending) -> httpx.Request:
     headers = {
         "Content-Type": content_type,
         "Accept": "*/*",
         "Accept-Encoding": "identity",
         "User-Agent": "otp-service",
     }
-    return httpx.Request("POST", url, headers=headers, content=body, extensions={"trace": sending.trace})
+    # httpcore loses the socket when it is cancelled within a TLS handshake; its own timeout closes it.
+    extensions = {"trace": sending.trace, "timeout": {"connect": deadline * _CONNECT_SHARE}}
+    return httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
 
 
 def _decoded(raw: bytes, encoding: str) -> bytes:

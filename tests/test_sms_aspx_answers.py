@@ -1,0 +1,237 @@
+"""What a gateway says becomes the right outcome, and nothing that it can say becomes a success without evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otp_service.channels.sms_aspx import SmsAspxChannel, SmsAspxSettings, judge, read_answer
+from otp_service.ports import Message, Outcome, Reason
+from tests.raw_gateway import RawGateway, http_answer, says
+
+MOBILE = "13800138000"
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "answers.json").read_text())
+BLANKS = "1 MiB of blanks, then the body of 'classic success'"
+
+
+def body_of(vector: dict[str, Any]) -> bytes:
+    if vector["body_base64"] is not None:
+        return base64.b64decode(vector["body_base64"])
+    assert vector["body_recipe"] == BLANKS
+    return b" " * 2**20 + body_of(next(v for v in VECTORS if v["name"] == "classic success"))
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_a_recorded_answer_gets_its_outcome_over_real_http(vector: dict[str, Any]) -> None:
+    answer = http_answer(vector["http_status"], body_of(vector), vector["headers"])
+    with RawGateway(says(answer)) as gateway:
+        settings = SmsAspxSettings("main", f"http://{gateway.host}", profile=vector["profile"], deadline=30)
+
+        async def deliver() -> Any:
+            channel = SmsAspxChannel(settings)
+            result = await channel.deliver(Message(f"+86{vector['mobile']}", "【今信科技】您的验证码是345678"))
+            await channel.aclose()
+            return result
+
+        result = asyncio.run(deliver())
+    assert result.outcome == vector["outcome"]
+    assert vector["reason"] in (None, result.reason)
+
+
+def xml(**leaves: str) -> bytes:
+    inner = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
+    return f"<returnsms>{inner}</returnsms>".encode()
+
+
+def as_json(**members: Any) -> bytes:
+    return json.dumps(members, ensure_ascii=False).encode()
+
+
+ACCEPTED = [
+    xml(ReturnStatus="SUCCESS", TASKID="93390617", SuccessCounts="1 "),
+    xml(returnstatus="success", successCounts="1.0"),
+    xml(returnstatus="<![CDATA[Success]]>", taskID="1"),
+    xml(returnstatus="Success", message="成功，余额：25", successCounts="1", taskID="93390617"),
+    xml(returnstatus="Success"),
+    b"<r:returnsms xmlns:r='urn:x'><r:returnstatus>Success</r:returnstatus></r:returnsms>",
+    b"<returnsms><returnstatus>Success;/returnstatus;<message>ok</message><taskID>93390617</taskID></returnsms>",
+    b"<returnsms><returnstatus>Success</returnstatus><message>AT&T</message><successCounts>1</successCounts>",
+    b"<returnsms><returnstatus>Success</returnstatus><taskID>93390617</taskID></returnsms> served by x",
+    b"<returnsms><returnsms>00000 </returnsms><message/></returnsms>",
+    as_json(respCode=0, failCount=0),
+    as_json(result={"respCode": "00000", "failList": []}),
+    as_json(result='{"respCode": "00000"}'),
+    as_json(result="<returnsms><returnstatus>Success</returnstatus></returnsms>"),
+    as_json(returnstatus="succeed", successCounts=1, failList=None),
+]
+UNKNOWN = [
+    b"",
+    b"\0\0\r\n",
+    b"Success",
+    b"[]",
+    as_json(result="Success"),
+    as_json(returnstatus="ok", successCounts="1", taskID="93390617"),
+    as_json(returnstatus=True, successCounts=1),
+    as_json(returnstatus="Success", successCounts="successCounts"),
+    as_json(returnstatus="Success", successCounts="-1"),
+    as_json(returnstatus="Success", message="用户名或密码错误"),
+    as_json(returnstatus="Success", failList=["13800138000"]),
+    as_json(returnstatus="Success", failList=[{"phone": "13900139000", "respCode": "00111"}]),
+    as_json(respCode="00000", failList="13900139000:00111"),
+    as_json(respCode="00000", failCount="failCount"),
+    as_json(respCode="00000", successCounts="0"),
+    as_json(respCode="0"),
+    as_json(respCode=0.0),
+    as_json(respCode=False),
+    as_json(respCode="00000", returnstatus="Faild"),
+    as_json(respCode="00111", returnstatus="Success"),
+    as_json(error="1", remark="成功"),
+    as_json(message="操作成功", taskID="93390617"),
+    as_json(a={"returnstatus": "Success"}),
+    [{"returnstatus": "Success"}].__repr__().encode(),
+    b'{"returnstatus": "Faild", "ReturnStatus": "Success"}',
+    b'{"returnstatus": "Success"}{"returnstatus": "Success"}',
+    b'{"respCode": ' + b"9" * 5000 + b"}",
+    b'{"a":' * 10_000,
+    b"[" * 60_000,
+    b"<a>" * 20_000,
+    b"<a>" * 9_000 + b"</a>" * 9_000,
+    "<returnsms><returnstatus>Success</returnstatus></returnsms>".encode("utf-16"),
+    "<returnsms><returnstatus>Success</returnstatus></returnsms>".encode("utf-16-le"),
+    xml(returnstatus="Success", taskID="1") + xml(returnstatus="Faild", taskID="1"),
+    xml(returnstatus="&lt;b&gt;Success", taskID="1"),
+    b"<returnsms><returnstatus>Success</returnstatus><returnstatus>Faild</returnstatus></returnsms>",
+    b"<returnsms><returnstatus>Success</returnstatus><taskID>9339",
+    b"<returnsms><returnstatus>Success",
+    b"<HTML><returnsms><returnstatus>Success</returnstatus><taskID>1</taskID></returnsms></HTML>",
+    b"<p><html><returnstatus>Success</returnstatus><taskID>1</taskID>",
+    b"<!ENTITY a 'b'><returnsms><returnstatus>Success</returnstatus></returnsms>",
+    b"<returnsms><returnstatus>Success</returnstatus><failList><item>13800138000</item></failList></returnsms>",
+    xml(returnstatus="Faild", taskID="93390617", message="用户名或密码错误"),
+    xml(returnstatus="Faild", successCounts="1"),
+]
+
+
+@pytest.mark.parametrize("body", ACCEPTED, ids=lambda body: body[:60].decode("latin-1"))
+def test_a_success_in_an_odd_dress_is_accepted(body: bytes) -> None:
+    assert read_answer(200, body, MOBILE).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("body", UNKNOWN, ids=lambda body: body[:60].decode("latin-1"))
+def test_what_is_no_clear_success_and_no_clear_failure_is_unknown(body: bytes) -> None:
+    assert read_answer(200, body, MOBILE).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "reason"),
+    [
+        (
+            as_json(returnstatus="Success", failList=[{"phone": "+86 138-0013-8000 ", "respCode": "00111 "}]),
+            "rejected",
+            "number",
+        ),
+        (as_json(respCode="00000", failList={"phone": MOBILE, "reason": "黑名单"}), "rejected", "number"),
+        (as_json(respCode="00142"), "rejected", "rate"),
+        (as_json(respCode="00023"), "rejected", "balance"),
+        (as_json(respCode="00023 "), "rejected", "balance"),
+        (as_json(respCode=100), "rejected", "content"),
+        (as_json(respCode="99999"), "rejected", "config"),
+        (as_json(error="1005", remark="密码错了"), "rejected", "account"),
+        (
+            b"<returnsms><errorstatus><error>1</error><remark>x</remark></errorstatus></returnsms>",
+            "rejected",
+            "account",
+        ),
+        (xml(returnstatus="Failure", message="发送频率过快"), "retryable", "rate"),
+        (xml(returnstatus="error", message="号码格式错误", taskID="-1"), "rejected", "number"),
+        (xml(returnstatus="Fail", message="包含非法字符：您的余额不足，号码错误"), "rejected", "content"),
+        (xml(returnstatus="Faild", message="IP未授权"), "rejected", "account"),
+    ],
+)
+def test_a_clear_failure_keeps_its_reason(body: bytes, outcome: str, reason: str) -> None:
+    result = read_answer(200, body, MOBILE)
+    assert (result.outcome, result.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        *[(status, "rejected") for status in (400, 401, 403, 404, 405, 413, 415)],
+        *[(status, "retryable") for status in (408, 429, 503)],
+        *[(status, "unknown") for status in (100, 301, 302, 304, 307, 410, 418, 500, 502, 504, 999)],
+    ],
+)
+def test_an_http_status_other_than_2xx_speaks_for_itself(status: int, outcome: str) -> None:
+    assert read_answer(status, xml(returnstatus="Success", taskID="1"), MOBILE).outcome == outcome
+
+
+def test_a_wait_that_the_gateway_asks_for_is_kept() -> None:
+    assert read_answer(429, b"", MOBILE, retry_after=7).retry_after == 7
+    assert read_answer(404, b"", MOBILE, retry_after=7).retry_after is None
+    assert read_answer(200, as_json(respCode="00174"), MOBILE).retry_after == 60
+    assert read_answer(200, as_json(respCode="00141"), MOBILE).retry_after == 3600
+
+
+@pytest.mark.parametrize(
+    "body", [as_json(respCode="00005"), as_json(respCode="00015"), xml(returnstatus="Faild", message="sign参数错误")]
+)
+def test_a_refused_timestamp_is_told_apart(body: bytes) -> None:
+    verdict = judge(200, body, MOBILE)
+    assert verdict.stale
+    assert verdict.result.reason is Reason.CONFIG
+
+
+def test_an_unknown_failure_is_counted_as_unmapped() -> None:
+    assert read_answer(200, xml(returnstatus="Faild", message="别的"), MOBILE).unmapped
+    assert not read_answer(200, xml(returnstatus="Faild", message="系统繁忙"), MOBILE).unmapped
+
+
+@pytest.mark.parametrize("given_id", ["0", "", "taskID", "-1", "00000000-0000-0000-0000-000000000000", MOBILE])
+def test_a_placeholder_or_our_number_is_no_gateway_id(given_id: str) -> None:
+    assert read_answer(200, xml(returnstatus="Success", successCounts="1", taskID=given_id), MOBILE).gateway_id == ""
+
+
+@pytest.mark.parametrize("given_id", ["93390617", "2012084130105446", "2e1c571f6c134784a0081c4bf6768703"])
+def test_a_gateway_id_is_kept_as_it_was_spelt(given_id: str) -> None:
+    assert read_answer(200, as_json(respCode="00000", smsId=given_id), MOBILE).gateway_id == given_id
+
+
+def test_the_gateways_words_come_without_number_code_secret_or_control_character() -> None:
+    words = "非法字符:\u202e\x1b[31m 138-0013-8000 您的验证码3 4 5678 ３４５６７８\n密码hunter22" + "长" * 300
+    detail = read_answer(200, as_json(returnstatus="Faild", message=words), MOBILE, hide=("hunter22", "")).detail
+    assert detail.startswith("非法字符: [31m **** 您的验证码**** 密码****长")
+    assert len(detail) == 200
+
+
+def test_a_message_made_to_hurt_the_patterns_is_looked_at_only_in_part() -> None:
+    hostile = xml(returnstatus="Faild", message="密码" * 10_000)
+    assert read_answer(200, hostile, MOBILE).unmapped
+
+
+EVIDENCE = re.compile(
+    r"(returnstatus|returnsms)\W*(success|sucess|succeed)\b|(respcode|returnsms)\W*0+\b", re.IGNORECASE
+)
+
+
+@given(st.integers(0, 999), st.binary(max_size=300))
+def test_no_bytes_make_the_reader_raise(status: int, body: bytes) -> None:
+    assert read_answer(status, body, MOBILE).outcome is not Outcome.ACCEPTED
+
+
+@given(
+    st.sampled_from([body_of(v) for v in VECTORS if v["body_base64"]]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 40), st.binary(max_size=6)), min_size=1, max_size=4),
+)
+def test_a_mutated_answer_is_never_accepted_without_evidence(body: bytes, cuts: list[tuple[int, int, bytes]]) -> None:
+    for start, length, put in cuts:
+        body = body[:start] + put + body[start + length :]
+    if read_answer(200, body, MOBILE).outcome is Outcome.ACCEPTED:
+        assert EVIDENCE.search(re.sub(r"<!\[CDATA\[", "", body.decode("gb18030", "replace")))
