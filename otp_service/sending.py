@@ -107,7 +107,6 @@ class Sending:
             "mask": keyring.seal(kid, id.text, "mask", to.mask),
             "bound_to": tokens.bind(keyring.token_key(kid, client.name, request.purpose), "to", to.e164) or "",
             "seed": seed,
-            "binding": binding,
             "locale": request.locale or policy.locale,
             "code_length": policy.code_length,
             "max_attempts": policy.max_attempts,
@@ -116,6 +115,8 @@ class Sending:
         }
         if request.metadata:
             fields["metadata"] = keyring.seal(kid, id.text, "metadata", json.dumps(dict(request.metadata)))
+        if policy.resend == "rotate":
+            fields["binding"] = binding
         if test:
             fields["test"] = 1
         # `deliver: false` has no digest, so that no code is right.
