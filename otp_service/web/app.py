@@ -37,7 +37,7 @@ class _VerificationId(BaseConverter):
 
 def create_app(service: Service) -> Flask:
     """The WSGI application that `serve` runs."""
-    app = Flask("otp_service.web", static_url_path="/static")
+    app = Flask("otp_service.web", static_folder=None)
     # An error must be our answer even under a test or a debug flag, never Werkzeug's page with its console.
     app.config.update(PROPAGATE_EXCEPTIONS=False, TRAP_HTTP_EXCEPTIONS=False)
     # Two slashes are not one: a redirect would have callers repeat a POST somewhere else.

@@ -17,7 +17,7 @@ from otp_service.web.routes import CALLS, Call
 
 Json = dict[str, Any]
 
-_PROBLEM = "ProblemJson"
+_SCHEMAS = "#/components/schemas/"
 _RETRIED = frozenset({429, 503})
 _INTRODUCTION = (
     "Proves that a person controls a phone number: start a verification, let the person type the code from the "
@@ -70,8 +70,7 @@ def _operation(call: Call) -> Json:
         parameters.append("Id")
     if call.body:
         parameters.append("IdempotencyKey")
-        schema = {"$ref": f"#/components/schemas/{call.body.__name__}"}
-        content = {JSON: {"schema": schema, "example": _BODY_EXAMPLES[call.operation]}}
+        content = {JSON: {"schema": _ref(call.body), "example": _BODY_EXAMPLES[call.operation]}}
         operation["requestBody"] = {"required": call.body_required, "content": content}
     operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in parameters]
     operation["responses"] = _successes(call) | _refusals(call.all_problems, replayable=call.body is not None)
@@ -86,7 +85,7 @@ def _successes(call: Call) -> Json:
             "headers": _header_refs(headers + (["Location"] if status == 201 else [])),
             "content": {
                 JSON: {
-                    "schema": {"$ref": f"#/components/schemas/{call.answer.__name__}"},
+                    "schema": _ref(call.answer),
                     "example": _example_answer(call),
                 }
             },
@@ -135,7 +134,7 @@ def _refusal(status: int, possible: list[type[Problem]], replayable: bool) -> Js
         "headers": _header_refs(headers),
         "content": {
             PROBLEM_JSON: {
-                "schema": {"allOf": [{"$ref": f"#/components/schemas/{_PROBLEM}"}, narrowed]},
+                "schema": {"allOf": [_ref(problems.ProblemJson), narrowed]},
                 "examples": {p.name: {"summary": p.title, "value": docs[p.name].example} for p in possible},
             }
         },
@@ -149,9 +148,26 @@ def _schemas() -> Json:
         *((model, "validation", TypeAdapter(model)) for model in sorted(bodies, key=lambda m: m.__name__)),
         *((model, "serialization", TypeAdapter(model)) for model in sorted(shown, key=lambda m: m.__name__)),
     ]
-    _, schema = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")
+    _, schema = TypeAdapter.json_schemas(inputs, ref_template=_SCHEMAS + "{model}")
     definitions: Json = schema["$defs"]
-    return {name: _without_titles(definition) for name, definition in sorted(definitions.items())}
+    return {_public(name): _renamed(_without_titles(one)) for name, one in sorted(definitions.items())}
+
+
+def _public(name: str) -> str:
+    """Callers know a verification, not our word for its JSON."""
+    return name.removesuffix("Json")
+
+
+def _ref(model: type) -> Json:
+    return {"$ref": _SCHEMAS + _public(model.__name__)}
+
+
+def _renamed(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_renamed(item) for item in node]
+    if isinstance(node, dict):
+        return {key: _public(value) if key == "$ref" else _renamed(value) for key, value in node.items()}
+    return node
 
 
 def _without_titles(definition: Json) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import cache
+from importlib.resources import files
 
 from flask import Blueprint, Response, abort, current_app, render_template, request
 
@@ -23,6 +24,10 @@ _CSP = "; ".join(
     )
 )
 _CACHED = "public, max-age=300"
+_KEPT_LONG = "public, max-age=31536000, immutable"
+"""For files that are asked for with the version in the query."""
+
+_STATIC = {"pages.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 _WORDS = {
     "en": {
@@ -77,7 +82,18 @@ def blueprint(version: str) -> Blueprint:
             abort(404)
         return _json(_as_json(doc)) if _wants_json() else _html(_problem_page(version, name, _language()))
 
+    @pages.get("/static/<name>")
+    def static_file(name: str) -> Response:
+        if name not in _STATIC:
+            abort(404)
+        return _page(_static(name), _STATIC[name], _KEPT_LONG)
+
     return pages
+
+
+@cache
+def _static(name: str) -> str:
+    return files("otp_service.web").joinpath("static", name).read_text("utf-8")
 
 
 @cache
@@ -112,7 +128,12 @@ def _language() -> str:
     asked = request.args.get("lang")
     if asked in LANGUAGES:
         return asked
-    return request.accept_languages.best_match(LANGUAGES, default="en")
+    for tag in request.accept_languages.values():
+        # zh-Hans-CN and zh-TW read zh-CN more easily than English.
+        for language in LANGUAGES:
+            if tag.lower().partition("-")[0] == language.partition("-")[0]:
+                return language
+    return LANGUAGES[0]
 
 
 def _wants_json() -> bool:
@@ -137,8 +158,8 @@ def _json(document: object) -> Response:
     return page
 
 
-def _page(text: str, content_type: str) -> Response:
+def _page(text: str, content_type: str, caching: str = _CACHED) -> Response:
     page = current_app.response_class(text, content_type=content_type)
-    page.headers["Cache-Control"] = _CACHED
+    page.headers["Cache-Control"] = caching
     page.headers["Content-Security-Policy"] = _CSP
     return page

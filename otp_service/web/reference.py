@@ -14,7 +14,7 @@ from otp_service.web.exchange import JSON, PROBLEM_JSON
 
 Json = dict[str, Any]
 
-_SHOWN_SCHEMAS = ("VerificationJson", "TryJson", "TokenJson", "ProblemJson")
+_SHOWN_SCHEMAS = ("Verification", "Try", "Token", "Problem")
 _METHODS = ("post", "get", "delete")
 _JSON_PART = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null|-?[0-9.]+)\b')
 _CODE = re.compile(r"`([^`]+)`")
