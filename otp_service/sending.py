@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 from otp_service import codes, snapshot, tokens
 from otp_service.calls import ResendRequest, StartRequest
-from otp_service.errors import Problem, RecipientBlocked, Unavailable
+from otp_service.errors import Problem, RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Policy, Rules, TestNumber, Window
-from otp_service.ports import Full, Moved, NewRecord, Prior, Refused, Row, SendTerms, Store, StoreDown, View
+from otp_service.ports import Full, Missing, Moved, NewRecord, Prior, Refused, Row, SendTerms, Store, StoreDown, View
 from otp_service.recipient import Recipient
 
 _MOVES = 8
@@ -54,7 +54,7 @@ class Sending:
         current: VerificationId | None = None
         for _ in range(_MOVES):
             if current and policy.resend == "rotate":
-                terms = self._rotate(self._store.view(current, client.name), current, terms)
+                terms = self._rotate_current(current, client, terms)
             result = self._store.start(record, current, terms)
             if not isinstance(result, Moved):
                 pending = isinstance(result, Refused) or result.result == "resent"
@@ -69,7 +69,9 @@ class Sending:
             if view.to is None:
                 return Done(id.text, view.row)
             to = self._keyring.unseal(view.row.kid, id.text, "to", view.to)
-            policy = self._rules.policies[view.row.purpose]
+            policy = self._rules.policies.get(view.row.purpose)
+            if policy is None:
+                raise UnknownPurpose("the purpose of this verification is no longer configured")
             channel = request.channel or ("" if request.exclude_last else view.channel)
             terms = self._terms(policy, to, nonce, self._test_number(to), channel)
             if request.exclude_last:
@@ -108,7 +110,6 @@ class Sending:
             "bound_to": tokens.bind(keyring.token_key(kid, client.name, request.purpose), "to", to.e164) or "",
             "seed": seed,
             "locale": request.locale or policy.locale,
-            "code_length": policy.code_length,
             "max_attempts": policy.max_attempts,
             "max_sends": policy.max_sends,
             "token_ttl": policy.token_ttl,
@@ -119,11 +120,10 @@ class Sending:
             fields["binding"] = binding
         if test:
             fields["test"] = 1
-        # `deliver: false` has no digest, so that no code is right.
-        if request.deliver:
-            code = test.code if test else keyring.code(kid, id.text, seed, 0, policy.code_length)
-            fields["code_length"] = len(code)
-            fields["d0"] = keyring.digest(kid, binding, code)
+        code = test.code if test else keyring.code(kid, id.text, seed, 0, policy.code_length)
+        fields["code_length"] = len(code)
+        # `deliver: false` costs the same and looks the same, but its digest is of a binding that nobody knows.
+        fields["d0"] = keyring.digest(kid, binding if request.deliver else codes.new_seed(), code)
         return NewRecord(
             id=id,
             scope=str(fields["scope"]),
@@ -145,6 +145,12 @@ class Sending:
             queue=test is None,
             channel=channel,
         )
+
+    def _rotate_current(self, current: VerificationId, client: Client, terms: SendTerms) -> SendTerms:
+        try:
+            return self._rotate(self._store.view(current, client.name), current, terms)
+        except Missing:
+            return terms  # only its name is left, for the cooldown
 
     def _rotate(self, view: View, id: VerificationId, terms: SendTerms) -> SendTerms:
         """The next code's digest; nothing where there is no code: an ended one, a test number, `deliver: false`."""
