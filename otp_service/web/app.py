@@ -22,6 +22,7 @@ from otp_service.errors import (
 from otp_service.web import health, pages
 from otp_service.web.edge import Edge
 from otp_service.web.exchange import Request, Response
+from otp_service.web.front import Front
 from otp_service.web.routes import CALLS, Call
 from otp_service.web.service import Service, answer
 from otp_service.web.trace import TRACE, Trace
@@ -52,7 +53,7 @@ def create_app(service: Service) -> Flask:
     app.before_request(_note_the_route(app))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _mistake)
-    app.wsgi_app = Edge(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Edge(Front(service, app.wsgi_app))  # type: ignore[method-assign]
     return app
 
 
