@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
-from simulator_helpers import Simulator
+from simulator_helpers import Simulator, a_simulator
 
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Simulator]:
-    command = [sys.executable, "-m", "otp_service.simulator", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    simulator = Simulator(line.removeprefix("simulator ").strip())
-    try:
+    with a_simulator() as simulator:
         yield simulator
-    finally:
-        simulator.http.close()
-        process.terminate()
-        process.wait(5)
-        process.stdout.close()
 
 
 @pytest.fixture

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import md5
 from typing import Any
 from urllib.parse import urlencode
@@ -69,3 +73,19 @@ def signed(secret: str = "demo", offset: float = 0) -> dict[str, str]:
 
 def gbk_form(fields: dict[str, str]) -> bytes:
     return urlencode(fields, encoding="gbk").encode()
+
+
+@contextmanager
+def a_simulator(port: int = 0) -> Iterator[Simulator]:
+    """A simulator in its own process, on that port or a free one."""
+    command = [sys.executable, "-m", "otp_service.simulator", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    simulator = Simulator(process.stdout.readline().removeprefix("simulator ").strip())
+    try:
+        yield simulator
+    finally:
+        simulator.http.close()
+        process.terminate()
+        process.wait(5)
+        process.stdout.close()
