@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
@@ -132,8 +133,13 @@ def token_json(facts: TokenFacts) -> TokenJson:
 def moment(ms: int) -> str:
     """RFC 3339, UTC, of milliseconds since the epoch."""
     seconds, rest = divmod(ms, 1000)
-    t = time.gmtime(seconds)
-    return f"{t[0]:04d}-{t[1]:02d}-{t[2]:02d}T{t[3]:02d}:{t[4]:02d}:{t[5]:02d}.{rest:03d}Z"
+    return f"{_to_the_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    """Kept, as requests of one second share most of their times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _try_json(one: Try) -> TryJson:
