@@ -18,11 +18,27 @@ def test_the_sms_that_a_worker_sends_holds_the_code_that_is_accepted(world: Worl
     [message] = world.gateways[0].inbox
     assert message.to == NUMBER
     [code] = world.gateways[0].codes
-    assert message.text == f"【今信科技】您的验证码是{code}，5分钟内有效，请勿告知他人。" or "4分钟" in message.text
+    assert message.text == f"【今信科技】您的验证码是{code}，5分钟内有效，请勿告知他人。"
     seen = world.get(started.verification.id)
     assert (seen.delivery, [t.outcome for t in seen.tries]) == (Delivery.ACCEPTED, ["accepted"])
     assert world.check(started.verification.id, code).verification.status is Status.APPROVED
     assert world.get(started.verification.id).delivery is Delivery.UNCONFIRMED
+
+
+def test_the_minutes_in_the_text_are_those_left_rounded_down(world: World) -> None:
+    started = world.start()
+    world.move_clock(61)
+    world.start()
+    world.deliver()
+    assert "，3分钟内" in world.gateways[0].inbox[-1].text
+    assert world.get(started.verification.id).sends == 2
+
+
+def test_a_send_that_waited_tells_the_minutes_left_when_it_leaves(world: World) -> None:
+    world.start()
+    world.move_clock(100)
+    world.deliver()
+    assert "，3分钟内" in world.gateways[0].inbox[0].text
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from otp_service.keyring import Keyring
 from otp_service.messages import Catalogue, minutes_left
 from otp_service.policy import Policy
-from otp_service.ports import Begun, Message
+from otp_service.ports import Begun, Entry, Message
 from otp_service.texts import Signature
+
+_AT_ONCE_MS = 5000
+"""A fail-over takes seconds: they don't turn five minutes into four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +30,19 @@ class Composer:
         self._policies = policies
         self._voices = voices
 
-    def compose(self, id: str, begun: Begun) -> Message:
-        """Raises SealBroken when the record's secret key is no longer configured, KeyError when its purpose is."""
+    def compose(self, entry: Entry, begun: Begun) -> Message:
+        """The minutes are those left when the send was asked for, unless it waited: then those left now.
+
+        Raises SealBroken when the record's secret key is no longer configured, KeyError when its purpose is not."""
         policy = self._policies[begun.purpose]
         voice = self._voices[begun.channel]
-        code = self._keyring.code(begun.kid, id, begun.seed, begun.counter, begun.code_length)
+        code = self._keyring.code(begun.kid, entry.id, begun.seed, begun.counter, begun.code_length)
         text = voice.catalogue.text(begun.purpose, begun.locale, policy.locale).render(
             code,
-            minutes_left((begun.expires - begun.now) // 1000),
+            minutes_left((begun.expires - max(entry.at, begun.now - _AT_ONCE_MS)) // 1000),
             voice.variables,
             voice.signature,
             policy.webotp_host,
             policy.android_hash,
         )
-        return Message(to=self._keyring.unseal(begun.kid, id, "to", begun.to), text=text)
+        return Message(to=self._keyring.unseal(begun.kid, entry.id, "to", begun.to), text=text)

@@ -130,7 +130,7 @@ class Delivery:
 
     def _compose(self, entry: Entry, begun: Begun) -> Message | TryResult:
         try:
-            return self._composer.compose(entry.id, begun)
+            return self._composer.compose(entry, begun)
         except (SealBroken, KeyError) as error:
             # Old records outlive a configuration: say so in the try, where `doctor` and the operator look.
             _LOG.error("can't compose", id=entry.id, error=type(error).__name__)

@@ -19,6 +19,8 @@ class Entry:
     """Its place in the stream."""
     id: str
     send: int
+    at: int
+    """When it was queued."""
     reclaimed: bool = False
     """Taken over from a worker that is thought dead."""
 

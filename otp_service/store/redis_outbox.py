@@ -63,7 +63,7 @@ class RedisOutbox:
     def _entries(self, partition: int, messages: Any, reclaimed: bool) -> list[Entry]:
         # An entry without fields was deleted while it pended: Redis itself drops it from the pending list.
         return [
-            Entry(partition, text(entry), text(fields[b"id"]), int(fields[b"send"]), reclaimed)
+            Entry(partition, text(entry), text(fields[b"id"]), int(fields[b"send"]), int(fields[b"at"]), reclaimed)
             for entry, fields in messages
             if fields
         ]

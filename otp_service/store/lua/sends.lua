@@ -54,6 +54,6 @@ local function send(k, now, id, sends, a)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))
   count_in(k.recipient, now, a.windows, a.nonce)
   if a.queue == '1' then
-    redis.call('XADD', k.outbox, '*', 'id', id, 'send', sends)
+    redis.call('XADD', k.outbox, '*', 'id', id, 'send', sends, 'at', int(now))
   end
 end

@@ -11,7 +11,7 @@ if status == 'pending' then
     redis.call('ZADD', due, redis.call('HGET', record, 'expires'), member)
   elseif redis.call('HGET', record, 'sends') == send then
     redis.call('HDEL', record, 'holder')
-    redis.call('XADD', outbox, '*', 'id', id, 'send', send)
+    redis.call('XADD', outbox, '*', 'id', id, 'send', send, 'at', int(now))
   end
 end
 return 1
