@@ -69,6 +69,7 @@ def blueprint(version: str) -> Blueprint:
     def docs() -> Response:
         return _page(_docs(version), "text/html; charset=utf-8")
 
+    @pages.get("/problems")
     @pages.get("/problems/")
     def problems() -> Response:
         if _wants_json():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 
 import pytest
-from fake_verifier import APPROVED, PENDING
+from fake_verifier import APPROVED, PENDING, FakeVerifier
 
 from otp_service.calls import CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest
+from otp_service.verifier import Verifier
 
 NUMBER = "+8613800138000"
 VERIFICATION = {
@@ -39,6 +41,13 @@ TRY = {
     "took_ms": 41,
     "report": "delivered",
 }
+
+
+@pytest.mark.parametrize("name", [name for name in vars(FakeVerifier) if not name.startswith("_")])
+def test_the_fake_verifier_takes_what_the_real_one_takes(name):
+    if callable(getattr(FakeVerifier, name)):
+        fake, real = (signature(getattr(kind, name)).parameters for kind in (FakeVerifier, Verifier))
+        assert list(fake) == list(real)
 
 
 def test_a_start_answers_201_with_the_verification_and_where_it_is(api):

@@ -167,6 +167,11 @@ def test_a_program_gets_the_problem_as_json_in_every_language(api):
     assert set(answer.vary) == {"Accept", "Accept-Language"}
 
 
+def test_the_index_needs_no_redirect_for_a_missing_slash(api):
+    """A redirect would take its target from the Host header."""
+    assert api.get("/problems").status_code == 200
+
+
 def test_a_problem_that_does_not_exist_has_no_page(api):
     assert api.get("/problems/nothing").status_code == 404
 
