@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Protocol
@@ -65,7 +66,7 @@ class Events:
             else:
                 queue.put_nowait(event)
 
-    async def listen(self, last_id: str) -> AsyncIterator[bytes]:
+    async def listen(self, last_id: str) -> AsyncGenerator[bytes, None]:
         """Events after `last_id`, then as they come. `reset` says that some were missed: read the lists anew."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._listeners.add(queue)
@@ -105,8 +106,9 @@ class EventStream:
     async def send(self, line: Line) -> None:
         head = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), *self.headers]
         await line.send(answer_head(200, head))
-        async for piece in self.events.listen(self.last_id):
-            await line.send(h11.Data(data=piece))
+        async with aclosing(self.events.listen(self.last_id)) as pieces:
+            async for piece in pieces:
+                await line.send(h11.Data(data=piece))
         await line.send(h11.EndOfMessage())
 
     def shown(self) -> bytes:

@@ -6,9 +6,11 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from otp_service.simulator.wire import Headers, Reply, Request, Response
+
+_MAX_FIELDS = 50
 
 SECURITY: Headers = (
     (
@@ -31,6 +33,13 @@ class BadRequestError(Exception):
         self.status = status
 
 
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+    except ValueError as error:
+        raise BadRequestError(400, f"a query has {_MAX_FIELDS} fields at the most") from error
+
+
 class Ask:
     """A request to the site, with what the routes need from it."""
 
@@ -38,7 +47,7 @@ class Ask:
         self.request = request
         self.argument = argument
         """The last piece of the path, where the route has one."""
-        self.query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True, max_num_fields=50))
+        self.query = _query(request.query)
 
     def number(self, name: str, default: int, most: int) -> int:
         """A whole number of the query, cut at `most`."""
@@ -104,6 +113,7 @@ class Site:
         name = _name(host)
         if name in self._allowed or name == "localhost" or name.endswith(".localhost"):
             return True
+        # A bare address can't be rebound: no resolver was asked for it.
         try:
             ipaddress.ip_address(name)
         except ValueError:
@@ -114,7 +124,7 @@ class Site:
         method = "GET" if request.method == "HEAD" else request.method
         folder, _, last = request.path.rpartition("/")
         # The first form wins, so that /api/messages is never the message called "messages".
-        for path, argument in ((request.path, ""), (f"{folder}/*", unquote(last))):
+        for path, argument in ((request.path, ""), (f"{folder}/*", last)):
             route = self._routes.get((method, path))
             if route is not None:
                 return route, argument

@@ -220,6 +220,7 @@ def test_another_site_can_not_change_anything(simulator: Simulator, headers: dic
         ("GET", "/api/messages/x", None, 404),
         ("GET", "/api/messages?after=x", None, 400),
         ("GET", "/api/messages?wait=-1", None, 400),
+        ("GET", "/api/messages?" + "a=1&" * 60, None, 400),
         ("POST", "/api/messages", {}, 405),
         ("PUT", "/api/accounts/demo", {"balanse": 1}, 400),
         ("PUT", "/api/accounts/demo", {"error_rate": 2}, 400),

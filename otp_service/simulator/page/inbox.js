@@ -208,15 +208,25 @@ async function reload() {
   else if (gone) showNothing();
 }
 
+// The simulator was restarted, or we were away too long: ids may mean other messages now.
+function startAnew() {
+  details.clear();
+  showNothing();
+  reload();
+}
+
 function connect() {
   const last = document.body.dataset.last;
   const source = new EventSource(`/api/events?last=${encodeURIComponent(last)}`);
-  const remember = (handle) => (event) => handle(JSON.parse(event.data));
+  const remember = (handle) => (event) => {
+    document.body.dataset.last = event.lastEventId;
+    handle(JSON.parse(event.data));
+  };
   source.addEventListener("open", () => showState("live"));
   source.addEventListener("message", remember((item) => item.id && arrive("message", item)));
   source.addEventListener("refused", remember((item) => arrive("refusal", item)));
   source.addEventListener("deleted", remember((item) => forget(item.id)));
-  source.addEventListener("reset", reload);
+  source.addEventListener("reset", remember(startAnew));
   source.addEventListener("error", () => {
     showState("offline");
     // A browser gives up for good after some kinds of failure; we don't.
