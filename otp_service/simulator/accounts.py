@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from otp_service.simulator.dialects import Profile, Shape
-from otp_service.simulator.faults import BY_NAME
+from otp_service.simulator.faults import BY_NAME, OF_THE_WIRE
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_NUMBERS = 20_000
@@ -86,6 +86,9 @@ class AccountSettings(BaseModel):
     number_faults: bool = True
     """Whether the last four digits of a number provoke faults; switch it off for load tests."""
     fault: FaultSetting | None = None
+    """What the next messages meet."""
+    query_fault: FaultSetting | None = None
+    """What the next queries for reports and replies meet: one of the wire (99xx)."""
 
     @field_validator("fault")
     @classmethod
@@ -93,6 +96,34 @@ class AccountSettings(BaseModel):
         if fault is not None and fault.name not in BY_NAME:
             raise ValueError("unknown fault: GET /api/faults lists the names")
         return fault
+
+    @field_validator("query_fault")
+    @classmethod
+    def _of_the_wire(cls, fault: FaultSetting | None) -> FaultSetting | None:
+        if fault is not None and fault.name not in OF_THE_WIRE:
+            raise ValueError("a query meets faults of the wire only: those of GET /api/faults with 99xx")
+        return fault
+
+
+class Countdown:
+    """A fault that was set, and how many are still to meet it (None: all)."""
+
+    def __init__(self, setting: FaultSetting | None) -> None:
+        self._setting = setting
+        self._left = setting.next if setting else 0
+
+    def take(self) -> str | None:
+        """The name of the fault that this one meets, if any; counts it."""
+        if self._setting is None or self._left == 0:
+            return None
+        if self._left is not None:
+            self._left -= 1
+        return self._setting.name
+
+    def as_json(self) -> dict[str, Any] | None:
+        if self._setting is None or self._left == 0:
+            return None
+        return {"name": self._setting.name, "next": self._left}
 
 
 class Account:
@@ -104,7 +135,8 @@ class Account:
         """Parts sent so far."""
         self.settings = settings
         self.balance = settings.balance
-        self._fault_left = settings.fault.next if settings.fault else None
+        self.fault = Countdown(settings.fault)
+        self.query_fault = Countdown(settings.query_fault)
         self._error_debt = 0.0
         self._recent: dict[str, deque[float]] = {}
 
@@ -114,17 +146,10 @@ class Account:
         if "balance" in changes:
             self.balance = settings.balance
         if "fault" in changes:
-            self._fault_left = settings.fault.next if settings.fault else None
+            self.fault = Countdown(settings.fault)
+        if "query_fault" in changes:
+            self.query_fault = Countdown(settings.query_fault)
         self.settings = settings
-
-    def take_fault(self) -> str | None:
-        """The name of the fault that this message meets, if one is set; counts it."""
-        fault = self.settings.fault
-        if fault is None or self._fault_left == 0:
-            return None
-        if self._fault_left is not None:
-            self._fault_left -= 1
-        return fault.name
 
     def take_error(self) -> bool:
         """Whether this message is one of the failing share."""
@@ -161,10 +186,8 @@ class Account:
     def as_json(self) -> dict[str, Any]:
         """The account without its password."""
         shown = self.settings.model_dump(mode="json", exclude={"password"})
-        fault = shown["fault"]
-        if fault is not None:
-            shown["fault"] = {**fault, "next": self._fault_left} if self._fault_left != 0 else None
-        return {"account": self.name, **shown, "balance": self.balance, "sent": self.sent}
+        faults = {"fault": self.fault.as_json(), "query_fault": self.query_fault.as_json()}
+        return {"account": self.name, **shown, **faults, "balance": self.balance, "sent": self.sent}
 
 
 class Accounts:

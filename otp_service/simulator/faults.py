@@ -171,6 +171,8 @@ def _table() -> tuple[Fault, ...]:
 
 FAULTS = _table()
 BY_NAME = {fault.name: fault for fault in FAULTS}
+OF_THE_WIRE = frozenset(fault.name for fault in FAULTS if fault.suffix.startswith("99"))
+"""Those that need no message: an account's `query_fault` can be any of them."""
 _BY_SUFFIX = {fault.suffix: fault for fault in FAULTS}
 
 

@@ -90,20 +90,26 @@ class Gateway:
     def _keywords(self, sub: Submission, style: Style) -> str:
         return dialects.keywords(style, checks.blocked_word(sub.known, sub.content))
 
-    def _query(self, sub: Submission, style: Style, action: str) -> Response:
+    def _query(self, sub: Submission, style: Style, action: str) -> Reply:
         kind = sub.endpoint.task.value
         refused = Refused(words.ACTION) if action != "query" else checks.first_refusal(checks.WHO, sub)
         if refused is not None:
             return style.response(dialects.query_error(style, kind, refused.refusal.name, refused.message))
+        name = sub.known.query_fault.take()
+        fault = None if name is None else faults.BY_NAME[name]
+        # A fault that accepts nothing hands nothing out; behind the others the rows are gone, as in the field.
+        rows = self._rows(sub) if fault is None or fault.accepts else []
+        response = style.response(dialects.boxes(style, kind, rows))
+        if fault is None:
+            return response
+        return fault.reply(Case(Answer(False, "", ""), style, "", response))
+
+    def _rows(self, sub: Submission) -> list[dict[str, str]]:
         asked = sub.form.get("statusnum")
         most = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else _DEFAULT_ROWS
-        rows: list[dict[str, str]]
-        if sub.endpoint.task is Task.REPORTS:
-            taken = self.reports.take(sub.known.name, sub.now, most, sub.form.get("taskid"))
-            rows = [report.leaves() for report in taken]
-        else:
-            rows = [reply.leaves() for reply in self.replies.take(sub.known.name, most)]
-        return style.response(dialects.boxes(style, kind, rows))
+        if sub.endpoint.task is Task.REPLIES:
+            return [reply.leaves() for reply in self.replies.take(sub.known.name, most)]
+        return [report.leaves() for report in self.reports.take(sub.known.name, sub.now, most, sub.form.get("taskid"))]
 
     async def _send(self, sub: Submission, style: Style, request: Request) -> Reply:
         refused = checks.first_refusal(checks.WHO, sub) or checks.first_refusal(checks.WHAT, sub)
@@ -124,7 +130,7 @@ class Gateway:
 
     def _fault(self, sub: Submission, style: Style) -> Fault | None:
         account = sub.known
-        name = account.take_fault()
+        name = account.fault.take()
         if name is not None:
             return faults.BY_NAME[name]
         if account.take_error() or self.conditions.take_error():

@@ -20,9 +20,11 @@ class Case:
     answer: Answer
     style: Style
     mobile: str
+    response: Response | None = None
+    """What to answer honestly when it is not the answer to a send."""
 
     def honest(self) -> Response:
-        return self.style.response(layout(self.answer, self.style))
+        return self.response or self.style.response(layout(self.answer, self.style))
 
     def with_answer(self, answer: Answer) -> Response:
         return replace(self, answer=answer).honest()
@@ -99,7 +101,7 @@ def _doctype(declarations: str) -> Replier:
 
 _LAUGHS = '<!ENTITY l0 "Success">' + "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
 _LAUGHS += '<!ENTITY a "&l9;">'
-_QUADRATIC = f'<!ENTITY q "{"x" * 30_000}"><!ENTITY a "{"&q;" * 9_000}">'
+_QUADRATIC = f'<!ENTITY q "{"x" * 20_000}"><!ENTITY a "{"&q;" * 5_000}">'
 _EXTERNAL = '<!ENTITY a SYSTEM "file:///etc/hostname">'
 
 
@@ -154,8 +156,8 @@ def _failure_with_count(case: Case) -> Reply:
 
 _FAILED = layout(Answer(False, "操作失败", "00999"), _XML).replace("Faild", "Failed")
 _DECLARATION = '<?xml version="1.0" encoding="utf-8" ?>'
-_DEEP = '{"a":' * 30_000
-_BIG = '{"respCode":' + "9" * 100_000 + "}"
+_DEEP = '{"a":' * 10_000
+_BIG = '{"respCode":' + "9" * 50_000 + "}"
 _OURS = [{"phone": "MOBILE", "respCode": "00111"}]
 _ANOTHER = [{"phone": "13000000000", "respCode": "00111"}]
 _GOOD = {"respCode": "00000", "respDesc": "请求成功。", "failCount": "0", "failList": []}
@@ -202,8 +204,8 @@ _BODIES = (
     OddAnswer("content_type", "A good answer labelled text/html; charset=iso-8859-1.", True, _mislabelled),
     OddAnswer("result_object", "JSON within one `result` object.", True, _wrapped(as_text=False)),
     OddAnswer("result_string", "JSON as a string within `result`.", True, _wrapped(as_text=True)),
-    OddAnswer("json_depth", "JSON nested 30,000 deep.", False, _constant(_json(_DEEP))),
-    OddAnswer("json_integer", "JSON with an integer of 100,000 digits.", False, _constant(_json(_BIG))),
+    OddAnswer("json_depth", "JSON nested 10,000 deep.", False, _constant(_json(_DEEP))),
+    OddAnswer("json_integer", "JSON with an integer of 50,000 digits.", False, _constant(_json(_BIG))),
 )
 _MIAODI = (
     OddAnswer("miaodi_accepted", "respCode 00000, on any path.", True, _miaodi(**_GOOD)),

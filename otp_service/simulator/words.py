@@ -136,7 +136,7 @@ KEYWORD = Refusal(
 EXTNO = Refusal(
     "extno",
     "扩展子号只能是数字{}",
-    "00172",
+    "00004",
     "`extno` is digits only, no longer than the account allows.",
     "extno 只能是数字，且不超过允许的长度。",
 )
@@ -210,8 +210,8 @@ MIAODI_WORDS = {
     "00174": "一分钟内发送次数超过限制",
     "00503": "系统繁忙",
 }
-"""What we say beside a code; a code that is not here comes with 请求失败 and its number."""
+"""What we say beside a code; a code that is not here comes with 请求失败."""
 
 
 def miaodi_words(resp_code: str) -> str:
-    return MIAODI_WORDS.get(resp_code, f"请求失败（{resp_code}）")
+    return MIAODI_WORDS.get(resp_code, "请求失败")

@@ -305,3 +305,20 @@ def test_a_turned_away_message_is_explained_in_the_log(simulator: Simulator) -> 
     (entry,) = simulator.http.get("/api/log").json()["refusals"]
     assert (entry["check"], entry["message"]) == ("http_503", "HTTP 503, before the message is accepted.")
     assert "last four digits" in entry["hint"]
+
+
+def test_queries_meet_faults_of_the_wire_and_lose_their_rows_only_behind_an_accepting_one(
+    simulator: Simulator,
+) -> None:
+    simulator.account(report_delay=0, query_fault={"name": "http_503", "next": 1})
+    simulator.send()
+    asked = {"action": "query", "account": "demo", "password": "demo"}
+    assert simulator.http.post("/statusApi.aspx", data=asked).status_code == 503
+    assert len(simulator.reports()) == 1
+    simulator.account(query_fault={"name": "truncated", "next": 1})
+    simulator.send()
+    with pytest.raises(httpx.RemoteProtocolError):
+        simulator.http.post("/statusApi.aspx", data=asked)
+    assert simulator.reports() == []
+    wrong = simulator.http.put("/api/accounts/demo", json={"query_fault": {"name": "count_zero"}})
+    assert wrong.status_code == 400
