@@ -117,9 +117,10 @@ class RedisStore:
             self._keys.due(id.partition),
         ]
         reply = self._run("view", keys, [id.text, client])
+        seen = row(reply)
         scope, client_ip, to, seed, binding, counter, deliver, channel = reply[4]
         return View(
-            row=row(reply),
+            row=seen,
             tries=reply[3],
             scope=text(scope),
             client_ip=text(client_ip or b""),
