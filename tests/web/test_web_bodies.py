@@ -138,6 +138,19 @@ def test_a_chunked_body_that_comes_in_pieces_is_read_whole(api):
     assert status_of(api, environ(api, body, **{"wsgi.input_terminated": True})) == 201
 
 
+@pytest.mark.parametrize(
+    "extra", [{}, {"wsgi.input_terminated": True}, {"CONTENT_LENGTH": "0"}, {"CONTENT_TYPE": "application/json"}]
+)
+def test_a_resend_needs_no_body_whatever_the_server_says_of_its_length(api, extra):
+    bare = environ(api, io.BytesIO(), CONTENT_TYPE="", PATH_INFO="/v1/verifications/ver_1/resend")
+    assert status_of(api, bare | extra) == 200
+
+
+def test_a_resend_with_a_body_of_no_media_type_is_refused(api):
+    bare = environ(api, io.BytesIO(b"{}"), CONTENT_TYPE="", PATH_INFO="/v1/verifications/ver_1/resend")
+    assert status_of(api, bare | {"wsgi.input_terminated": True}) == 415
+
+
 def test_without_a_length_nobody_waits_for_a_body(api):
     body = Endless()
     assert status_of(api, environ(api, body)) == 400
