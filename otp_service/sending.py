@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from otp_service import codes, snapshot, tokens
 from otp_service.calls import ResendRequest, StartRequest
-from otp_service.errors import Problem, RecipientBlocked, Unavailable, UnknownPurpose
+from otp_service.errors import OtpServiceError, RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Policy, Rules, TestNumber, Window
@@ -63,12 +63,11 @@ class Sending:
         raise _contended()
 
     def resend(self, client: Client, id: VerificationId, request: ResendRequest, nonce: str) -> Done:
-        """The verification sent again, or as it has ended. Raises Missing, RateLimited, Unavailable."""
+        """The verification sent again. Raises Ended, Missing, RateLimited, Unavailable."""
         for _ in range(_MOVES):
             view = self._store.view(id, client.name)
-            if view.to is None:
-                return Done(id.text, view.row)
-            to = self._keyring.unseal(view.row.kid, id.text, "to", view.to)
+            # An ended one has no number left, and is asked all the same: this very request may have sent it before.
+            to = self._keyring.unseal(view.row.kid, id.text, "to", view.to) if view.to else ""
             policy = self._rules.policies.get(view.row.purpose)
             if policy is None:
                 raise UnknownPurpose("the purpose of this verification is no longer configured")
@@ -81,7 +80,7 @@ class Sending:
             with self._charged(view.client_ip, nonce) as prior:
                 result = self._store.resend(id, client.name, view.scope, replace(terms, prior=prior))
                 if not isinstance(result, Moved):
-                    return self._done(id, result)
+                    return self._resent(id, result)
         raise _contended()
 
     # --- what a send consists of ----------------------------------------------------------------------------------
@@ -175,6 +174,12 @@ class Sending:
             raise snapshot.rate_limited(self._keyring, id.text, result)
         return Done(id.text, result)
 
+    def _resent(self, id: VerificationId, result: Row | Refused) -> Done:
+        done = self._done(id, result)
+        if done.row.result != "resent":
+            raise snapshot.ended(snapshot.verification(self._keyring, id.text, done.row))
+        return done
+
     @contextmanager
     def _charged(self, address: str | bytes | int, nonce: str) -> Iterator[Prior]:
         """Count the send for its address first; a refusal gives it back. The address's window lies elsewhere."""
@@ -185,7 +190,7 @@ class Sending:
         wait = self._store.charge(name, self._client_ip_windows, nonce)
         try:
             yield Prior("client_ip", wait) if wait else Prior()
-        except (Problem, Full):
+        except (OtpServiceError, Full, Missing):
             self._refund(name, nonce)
             raise
 

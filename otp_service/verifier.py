@@ -71,15 +71,8 @@ class Verifier:
         """Send the code again (`rotate`: the next one) while the verification pends."""
         self._admission.channel(request.channel)
         id = self._id(verification_id)
-
-        def transition(nonce: str) -> Done:
-            done = self._sending.resend(client, id, request, nonce)
-            if done.row.result != "resent":
-                raise snapshot.ended(self._seen(done))
-            return done
-
         with self._closed():
-            done = self._once(client, idempotency, transition)
+            done = self._once(client, idempotency, lambda nonce: self._sending.resend(client, id, request, nonce))
             return Started(self._seen(done), created=False, replayed=done.replayed)
 
     def cancel(self, client: Client, verification_id: str) -> Verification:
