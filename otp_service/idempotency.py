@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from otp_service.calls import Idempotency
-from otp_service.errors import IdempotencyMismatch, Problem
+from otp_service.errors import IdempotencyMismatch, OtpServiceError
 from otp_service.keyring import NONCE_BYTES, Keyring
 from otp_service.ports import Full, Missing, Row, Store
 
@@ -55,7 +55,7 @@ def once(
         return _decode(claim.answer)
     try:
         done = transition(claim.nonce)
-    except (Problem, Missing, Full):
+    except (OtpServiceError, Missing, Full):
         store.release(name, claim.nonce)
         raise
     if done.row.result in KEPT:

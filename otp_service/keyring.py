@@ -35,7 +35,7 @@ _NAME_BYTES = 16
 
 
 class SealBroken(OtpServiceError):
-    """A sealed value can't be opened: altered, moved to another record, or its key is no longer configured."""
+    """What a record holds can't be used: altered, moved to another record, or its key is no longer configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,6 @@ class Keyring:
 
     def unseal(self, kid: str, verification_id: str, field: str, sealed: bytes) -> str:
         """Raises SealBroken."""
-        if kid not in self._secrets:
-            raise SealBroken(f"the secret key {kid!r} is no longer configured")
         try:
             opened = self._cipher(kid).decrypt(
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _framed(verification_id, field)
@@ -165,6 +163,8 @@ class Keyring:
     # --- derivation -----------------------------------------------------------------------------------------------
 
     def _derive(self, kid: str, *use: str) -> bytes:
+        if kid not in self._secrets:
+            raise SealBroken(f"the secret key {kid!r} is no longer configured")
         return _hkdf(self._secrets[kid], *use)
 
 

@@ -183,7 +183,10 @@ class Store(Protocol):
         ...
 
     def check(self, attempt: Attempt) -> Row | Refused | Unbound | OtherLength:
-        """Rows: `approved`, `mismatch`, or the status it had ended in before. Raises Missing."""
+        """Rows: `approved`, `mismatch`, or the status it had ended in before. Raises Missing.
+
+        `pending` when no digest is of the record's key: nothing was compared or counted.
+        """
         ...
 
     def latest(self, partition: int, scope: str) -> str:
