@@ -2,6 +2,8 @@
 local TOMBSTONE = 7200000
 local TRIES = 259200000
 local MIN_LIFE_TO_RESEND = 60000
+-- How far clocks of servers that take over from one another may differ before a record counts as from the future.
+local CLOCK_SKEW = 1000
 
 local function int(n) return string.format('%.0f', n) end
 
@@ -73,10 +75,11 @@ local function finish(record, due, id, now, status)
   redis.call('ZREM', due, 'e:' .. id)
 end
 
--- The status now, false for no record: a life that is over becomes `expired` when somebody looks.
+-- The status now, false for no record: a life that is over becomes `expired` when somebody looks. One that has not
+-- begun is over too: the clock was set back, and must not lengthen a life by more than the life.
 local function status_of(record, due, id, now)
-  local r = redis.call('HMGET', record, 'status', 'expires')
-  if r[1] == 'pending' and now >= tonumber(r[2]) then
+  local r = redis.call('HMGET', record, 'status', 'expires', 'created')
+  if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])) then
     finish(record, due, id, now, 'expired')
     return 'expired'
   end
