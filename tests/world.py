@@ -30,12 +30,13 @@ NUMBER = "+8613800138000"
 ACCEPTED = TryResult(Outcome.ACCEPTED, gateway_id="93390617")
 UNLIMITED = Limits(recipient=(), failures=(), client_ip=())
 
-_MOVED = "t[1] * 1000 + (tonumber(redis.call('GET', 'test:clock') or 0))"
+_CLOCK = "t[1] * 1000 + math.floor(t[2] / 1000)"
+_MOVED = f"tonumber(redis.call('GET', 'test:now') or ({_CLOCK})) + tonumber(redis.call('GET', 'test:clock') or 0)"
 MOVABLE: Mapping[str, Script] = {
-    name: Script(text := script.text.replace("t[1] * 1000", _MOVED, 1), Script.sha_of(text))
+    name: Script(text := script.text.replace(_CLOCK, _MOVED, 1), Script.sha_of(text))
     for name, script in SCRIPTS.items()
 }
-"""The scripts, on a clock that a test moves: Redis's own plus `test:clock` milliseconds."""
+"""The scripts, on a clock that a test moves: Redis's own, or `test:now`, plus `test:clock` milliseconds."""
 
 
 @dataclass
@@ -117,7 +118,12 @@ class World:
 
     def move_clock(self, seconds: float) -> None:
         """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
-        self.server.client.incrby("test:clock", int(seconds * 1000))
+        self.server.client.incrby("test:clock", round(seconds * 1000))
+
+    def freeze_clock(self) -> None:
+        """From now on time passes only when `move_clock` says so: for what a millisecond decides."""
+        self.server.client.set("test:now", self.store.now())
+        self.server.client.delete("test:clock")
 
     def start(self, to: str = NUMBER, purpose: str = "login", client: Client = SHOP, **more: Any) -> Started:
         key: Idempotency | None = more.pop("idempotency", None)
