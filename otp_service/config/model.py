@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from otp_service import policy
-from otp_service.config.cross_checks import contradictions
+from otp_service.config.cross_checks import contradictions, parts_of_texts
 from otp_service.config.fields import Locale, Name
 from otp_service.config.sections import (
     BUILT_IN_PURPOSES,
@@ -24,7 +24,7 @@ from otp_service.config.sections import (
     Service,
     TestNumber,
 )
-from otp_service.messages import Catalogue, Signature
+from otp_service.messages import Catalogue, Parts, Signature
 from otp_service.recipient import parse as parse_recipient
 
 _NOT_ENFORCED = {"limits": ("prefix", "disable_after")}
@@ -105,6 +105,10 @@ class Config(Section):
             channel.name: Catalogue(self.messages, channel.messages, own_where=f"channels.{channel.name}.messages")
             for channel in self.channels
         }
+
+    def parts_of_texts(self, channel: Channel) -> list[tuple[str, str, Parts]]:
+        """Purpose, locale and billed size of every text that the channel may carry."""
+        return list(parts_of_texts(self, channel))
 
     def signatures(self) -> Mapping[str, Signature]:
         """The signature of each channel, by its name. Raises ConfigError."""

@@ -31,11 +31,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def read_tables(path: Path) -> Tables:
     """The file's tables as they stand. Raises ConfigError when it can't be read or is no TOML."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return read_text(path.read_text("utf-8"), path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a file with --config or OTP_CONFIG") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8; save it in that encoding") from error
+
+
+def read_text(text: str, path: Path) -> Tables:
+    """The tables of a document; `path` names it in errors. Raises ConfigError when it is no TOML."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
 

@@ -1,0 +1,169 @@
+"""What `doctor` finds: each line is fine, doubtful or wrong, and says what to mend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from urllib.parse import urlsplit
+
+from otp_service import wiring
+from otp_service.config import Config
+from otp_service.config.sections import Channel
+from otp_service.errors import ConfigError, InvalidRecipient
+from otp_service.messages import minutes_left
+from otp_service.ports import Balance, ChannelError, Message, Outcome, TryResult
+from otp_service.recipient import parse as parse_recipient
+from otp_service.store.facts import NO_EVICTION, ServerFacts, Unreachable
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    level: Level
+    about: str
+    text: str
+
+
+def of_config(config: Config) -> Iterator[Finding]:
+    kids = [kid for kid, _ in config.secret_key_pairs()]
+    yield Finding(Level.OK, "secrets", f"{kids[0]} signs, {len(kids)} verify")
+    if "*" in (config.routing.regions or ()):
+        yield Finding(
+            Level.WARN, "routing", 'regions = ["*"] sends everywhere, at any price; name the regions you serve'
+        )
+    if not config.clients:
+        yield Finding(
+            Level.WARN, "clients", "none is configured, so nobody can call; make one with `otp-service keys new`"
+        )
+    for client in config.clients:
+        if client.key_hashes:
+            yield Finding(Level.OK, f"client {client.name}", f"{len(client.key_hashes)} active keys")
+        else:
+            mend = f"it has no key and can't call; make one with `otp-service keys new {client.name}`"
+            yield Finding(Level.WARN, f"client {client.name}", mend)
+    if config.test_numbers:
+        text = f"{len(config.test_numbers)} numbers have fixed codes; allow them where nothing real is guarded"
+        yield Finding(Level.WARN, "test numbers", text)
+
+
+def of_redis(config: Config) -> Iterator[Finding]:
+    try:
+        facts = wiring.ask_server(config)
+    except Unreachable as error:
+        yield Finding(Level.FAIL, "redis", f"{error}; check redis.url, and that the server runs")
+        return
+    yield _version(facts)
+    if facts.role == "master":
+        yield Finding(Level.OK, "redis role", "master")
+    elif facts.role:
+        yield Finding(
+            Level.FAIL, "redis role", f"it is a {facts.role} and takes no writes; point redis.url at the master"
+        )
+    else:
+        yield _untold("redis role", "that it is a master")
+    yield _eviction(facts, config.redis.allow_eviction)
+    if facts.aof:
+        yield Finding(Level.OK, "redis AOF", "on")
+    elif facts.aof is None:
+        yield _untold("redis AOF", "that appendonly is yes")
+    else:
+        mend = "off: a restart loses every verification, send and limit; set appendonly yes"
+        yield Finding(Level.FAIL, "redis AOF", mend)
+
+
+def of_texts(config: Config, channel: Channel) -> Iterator[Finding]:
+    for purpose, texts in groupby(config.parts_of_texts(channel), key=lambda text: text[0]):
+        sizes = ", ".join(f"{locale} {size.parts} ({size.units} {size.encoding})" for _, locale, size in texts)
+        yield Finding(Level.OK, f"texts of {purpose} on {channel.name}", f"SMS each: {sizes}")
+
+
+def of_channel(channel: Channel) -> Iterator[Finding]:
+    about = f"channel {channel.name}"
+    address = urlsplit(channel.url)
+    if address.scheme == "http" and address.hostname not in _LOOPBACK:
+        text = "http:// carries codes, numbers and the account in clear; use https:// if the gateway has it"
+        yield Finding(Level.WARN, about, text)
+    try:
+        balance = asyncio.run(_balance(channel))
+    except ConfigError as error:
+        yield Finding(Level.FAIL, about, str(error))
+    except ChannelError as error:
+        level = Level.WARN if channel.profile == "miaodi" else Level.FAIL  # its API has no such question
+        yield Finding(level, about, f"{error}; check url, profile, account and password")
+    else:
+        yield Finding(Level.OK, about, f"login works, balance {balance.remaining} {balance.detail}".rstrip())
+
+
+def of_real_send(config: Config, channel: Channel, number: str) -> Iterator[Finding]:
+    about = f"send by {channel.name}"
+    try:
+        to = parse_recipient(number, config.service.default_region)
+    except InvalidRecipient as error:
+        yield Finding(Level.FAIL, about, error.detail)
+        return
+    result = asyncio.run(_deliver(channel, Message(to.e164, _sample(config, channel))))
+    said = f"{result.outcome} by the gateway: {result.detail}".rstrip(": ")
+    if result.outcome is Outcome.ACCEPTED:
+        yield Finding(Level.OK, about, f"{said}; look whether it arrives at {to.mask}")
+    else:
+        yield Finding(Level.FAIL, about, f"{said} ({result.reason})")
+
+
+def _version(facts: ServerFacts) -> Finding:
+    shown = f"{'Valkey' if facts.is_valkey else 'Redis'} {facts.version or ''}".rstrip()
+    if facts.is_recent is None:
+        return _untold("redis version", "that it is Redis 6.2 or later, or Valkey")
+    if not facts.is_recent:
+        return Finding(Level.FAIL, "redis version", f"{shown} is too old; Redis 6.2 or later, or Valkey, is needed")
+    return Finding(Level.OK, "redis version", shown)
+
+
+def _eviction(facts: ServerFacts, allowed: bool) -> Finding:
+    about, policy = "redis eviction", facts.eviction_policy
+    if policy is None:
+        return _untold(about, f"that maxmemory-policy is {NO_EVICTION}")
+    if not facts.evicts:
+        return Finding(Level.OK, about, policy)
+    text = f"maxmemory-policy is {policy}, which resets limits and loses sends; set it to {NO_EVICTION}"
+    return Finding(Level.WARN if allowed else Level.FAIL, about, text)
+
+
+def _untold(about: str, what: str) -> Finding:
+    return Finding(Level.WARN, about, f"the server does not tell; make sure {what}")
+
+
+def _sample(config: Config, channel: Channel) -> str:
+    """The message of a login, with digits that no verification has."""
+    rules = config.purposes["login"]
+    voice = wiring.build_voices(config)[channel.name]
+    text = voice.catalogue.text("login", None, rules.locale)
+    code = "0123456789"[: rules.code_length]
+    return text.render(
+        code, minutes_left(rules.ttl), voice.variables, voice.signature, rules.webotp_host, rules.android_hash
+    )
+
+
+async def _balance(channel: Channel) -> Balance:
+    built = wiring.build_channel(channel)
+    try:
+        return await built.balance()
+    finally:
+        await built.aclose()
+
+
+async def _deliver(channel: Channel, message: Message) -> TryResult:
+    built = wiring.build_channel(channel)
+    try:
+        return await built.deliver(message)
+    finally:
+        await built.aclose()
