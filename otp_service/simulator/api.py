@@ -1,4 +1,20 @@
-"""The JSON API: read and await messages, run accounts, provoke faults. For tests, so errors say what to mend."""
+"""The JSON API: read and await messages, run accounts, provoke faults. For tests, so errors say what to mend.
+
+| call | does |
+|---|---|
+| `GET /api/messages?mobile=&after=&wait=&q=&limit=` | newest first; waits up to 60 s for one newer than `after` |
+| `GET`, `DELETE /api/messages/{id}` | one, with its raw request and answer (passwords masked); delete it |
+| `DELETE /api/messages` | delete all |
+| `GET`, `DELETE /api/log`, `GET /api/log/{id}` | what was refused or turned away, and why |
+| `GET /api/events` | server-sent events: `message`, `refused`, `deleted`, and `reset` when some were missed |
+| `GET /api/accounts`, `GET`, `PUT`, `DELETE /api/accounts/{account}` | PUT creates, or changes what is given |
+| `GET`, `PUT /api/gateway` | `latency_ms` and `error_rate` of the whole gateway |
+| `GET /api/faults` | every fault: its name, its four digits, and whether the message is accepted all the same |
+| `POST /api/replies` | a handset answers: `{"account", "mobile", "content", "taskid"?, "extno"?}` |
+| `POST /api/reset` | everything as at the start |
+
+Ids only grow while one process runs. Errors are `{"error": "…"}` with 400, 403, 404, 405, 415 or 503.
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from otp_service.simulator.server import Server
 from otp_service.simulator.site import Site
 from otp_service.simulator.wire import Reply, Request
 
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 KEPT_MESSAGES = 10_000
 """The newest messages that are kept; older ones are forgotten."""
 
@@ -58,7 +60,7 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         # Signals belong to the main thread; elsewhere the one who started us cancels instead.
         with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
             loop.add_signal_handler(number, stop.set)
@@ -70,6 +72,9 @@ async def serve(settings: Settings, *, ready: Callable[[int], None] | None = Non
         await stop.wait()
     finally:
         await server.close()
+        for number in _STOPPING:
+            with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
+                loop.remove_signal_handler(number)
 
 
 def run(

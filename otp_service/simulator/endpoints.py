@@ -28,7 +28,7 @@ class Endpoint:
 
 
 _EITHER = ("utf-8", "gbk")
-"""The source document allows both on one path: strict UTF-8 first, because GBK is almost never valid UTF-8."""
+"""Documents of the family allow both on this path: strict UTF-8 first, because GBK is almost never valid UTF-8."""
 
 MIAODI_PATH = "/20150822/industrysms/sendsms"
 

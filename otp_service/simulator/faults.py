@@ -150,12 +150,16 @@ def _closing(response: Response) -> Reply:
 
 
 def _refusal(refusal: words.Refusal, suffix: str) -> Fault:
-    refused = words.Refused(refusal, _ABOUT.get(refusal.name, ""))
+    # The usual hint would send a developer after a mistake that isn't there.
+    provoked = replace(refusal, hint=words.PROVOKED, hint_zh=words.PROVOKED_ZH)
+    refused = words.Refused(provoked, _ABOUT.get(refusal.name, ""))
     return Fault(f"refuse_{refusal.name}", suffix, f"Refused: {refused.message}", False, refused=refused)
 
 
 def _miaodi_code(code: str) -> Fault:
-    refused = words.Refused(words.Refusal(f"miaodi_{code}", words.miaodi_words(code), code, "", ""))
+    refused = words.Refused(
+        words.Refusal(f"miaodi_{code}", words.miaodi_words(code), code, words.PROVOKED, words.PROVOKED_ZH)
+    )
     return Fault(f"miaodi_{code}", "7" + code[2:], f"Miaodi path only: respCode {code}.", False, refused=refused)
 
 

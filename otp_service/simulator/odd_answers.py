@@ -69,6 +69,7 @@ def _lie(declared: str, real: str, *, refused: bool = False) -> Replier:
 
 
 def _damaged(case: Case) -> Reply:
+    """The sample of an interface document in circulation: its end tags and its nesting are broken just so."""
     return _xml(
         '<?xml version="1.0" encoding="utf-8"?>\n    <returnsms>\n       <returnsms>status</returnsms>\n'
         "       <message>message;/message;\n       <remainpoint>remainpoint</remainpoint>\n"
@@ -181,7 +182,7 @@ _BODIES = (
     OddAnswer("failure_with_count", "Failure with count 1.", True, _failure_with_count),
     OddAnswer("html", "HTTP 200 with an HTML error page.", False, _html),
     OddAnswer("empty", "HTTP 200 with an empty body.", False, _constant(_xml(""))),
-    OddAnswer("damaged", "The source document's damaged XML: 00111 for the number.", False, _damaged),
+    OddAnswer("damaged", "Damaged XML that says 00111 for the number.", False, _damaged),
     OddAnswer("damaged_success", "A success with a damaged tag.", True, _rewritten("</message>", ";/message;")),
     OddAnswer("placeholders", "Only placeholders.", False, _constant(_xml(f"<returnsms>{_PLACEHOLDERS}</returnsms>"))),
     OddAnswer("gb2312_is_utf8", "gb2312 declared, really UTF-8: success.", True, _lie("gb2312", "utf-8")),

@@ -163,7 +163,7 @@ def test_a_late_answer_keeps_its_caller_waiting_with_the_message_taken(simulator
         assert len(simulator.messages()) == 1
 
 
-def test_the_source_document_s_damage_is_kept(simulator: Simulator) -> None:
+def test_the_damaged_sample_is_damaged_just_so(simulator: Simulator) -> None:
     mobile = number_of(simulator, "damaged")
     body = simulator.send(mobile=mobile).text
     assert "<message>message;/message;" in body

@@ -32,7 +32,7 @@ function showTime(place, at) {
   const then = new Date(at);
   const today = then.toDateString() === new Date().toDateString();
   const day = today ? {} : { month: "short", day: "numeric" };
-  place.textContent = then.toLocaleString(document.documentElement.lang, { ...day, hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  place.textContent = then.toLocaleString(document.documentElement.lang, { ...day, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   place.title = then.toLocaleString(document.documentElement.lang);
 }
 
@@ -58,7 +58,8 @@ function matches(message) {
 }
 
 function showCounts() {
-  by("count-messages").textContent = lists.message.childElementCount;
+  const many = lists.message.childElementCount;
+  by("count-messages").textContent = many < MOST ? many : `${many}+`;
   by("count-refused").textContent = lists.refusal.childElementCount;
   by("tab-refused").classList.toggle("alert", unseenRefusals > 0);
   const empty = lists.message.childElementCount === 0;
