@@ -41,6 +41,8 @@ _WITH_BODY = (
     errors.UnsupportedMediaType,
     errors.IdempotencyMismatch,
 )
+# `check` in the place of an id is another call's path, which takes POST only.
+_BY_ID = (errors.NotFound, errors.MethodNotAllowed)
 _ENDS = (errors.AlreadyApproved, errors.Exhausted, errors.Expired, errors.Canceled)
 _SENDING = (errors.RateLimited, errors.RecipientBlocked, errors.RecipientDisabled)
 _CHECKING = (errors.NotFound, errors.CodeMismatch, *_ENDS, errors.RateLimited, errors.RecipientDisabled)
@@ -70,7 +72,7 @@ CALLS = (
         description="Its state, with every try: for the back office, not for the person. Kept two hours after its end.",
         answers={200: "The verification."},
         answer=answers.VerificationJson,
-        problems=(errors.NotFound,),
+        problems=_BY_ID,
     ),
     Call(
         "POST",
@@ -121,7 +123,7 @@ CALLS = (
         description="Ends it; what still waits to be sent is not sent. Also answers 200 when it was canceled before.",
         answers={200: "The canceled verification."},
         answer=answers.VerificationJson,
-        problems=(errors.NotFound, errors.AlreadyApproved, errors.Exhausted, errors.Expired),
+        problems=(*_BY_ID, errors.AlreadyApproved, errors.Exhausted, errors.Expired),
     ),
     Call(
         "POST",
