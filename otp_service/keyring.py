@@ -150,7 +150,7 @@ class Keyring:
             opened = self._cipher(kid).decrypt(
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _framed(verification_id, field)
             )
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise SealBroken(f"the sealed {field} of {verification_id} does not open") from error
         return opened.decode()
 
