@@ -26,21 +26,30 @@ def new_seed() -> bytes:
 def derive(key: bytes, verification_id: str, seed: bytes, counter: int, length: int) -> str:
     """The code of a verification: `length` digits, each of the 10**length values equally likely.
 
-    HMAC-SHA256(key, id, seed, counter, block), read as 64-bit words; words beyond the largest multiple of 10**length
-    are rejected, as RFC 4226's plain modulo is biased. `counter` numbers the codes of one verification (`rotate`).
+    The `digits` of HMAC-SHA256(key, id, seed, counter, block), for the first block that has any. `counter` numbers the
+    codes of one verification (`rotate`).
     """
-    values = 10**length
-    usable = (1 << 64) // values * values
     block = 0
     while True:
         # The id has one length and the seed another that never changes: the fields can't run into one another.
         material = b"|".join((verification_id.encode(), seed, counter.to_bytes(2, "big"), block.to_bytes(2, "big")))
-        digest = hmac.digest(key, material, "sha256")
-        for i in range(_WORDS):
-            word = int.from_bytes(digest[i * _WORD : (i + 1) * _WORD], "big")
-            if word < usable:
-                return f"{word % values:0{length}d}"
+        if code := digits(hmac.digest(key, material, "sha256"), length):
+            return code
         block += 1
+
+
+def digits(block: bytes, length: int) -> str | None:
+    """The first usable one of four 64-bit words, modulo 10**length; None when all are beyond.
+
+    Words beyond the largest multiple of 10**length are rejected, as RFC 4226's plain modulo is biased.
+    """
+    values = 10**length
+    usable = (1 << 64) // values * values
+    for i in range(_WORDS):
+        word = int.from_bytes(block[i * _WORD : (i + 1) * _WORD], "big")
+        if word < usable:
+            return f"{word % values:0{length}d}"
+    return None
 
 
 def normalize(text: str) -> str:
