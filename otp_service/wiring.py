@@ -92,9 +92,8 @@ async def build_worker(config: Config) -> AsyncIterator[Worker]:
 
 
 def build_voices(config: Config) -> dict[str, Voice]:
-    """How each channel speaks, by its name. Raises ConfigError."""
-    catalogues, signatures = config.catalogues(), config.signatures()
-    return {name: Voice(catalogues[name], signatures[name], config.variables) for name in catalogues}
+    """How each channel speaks, by its name."""
+    return {name: Voice(said.catalogue, said.signature, config.variables) for name, said in config.texts().items()}
 
 
 def ask_server(config: Config) -> ServerFacts:

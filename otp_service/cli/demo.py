@@ -32,7 +32,7 @@ from otp_service.logs import configure_logs
 READY_SECONDS = 30.0
 STOP_SECONDS = 6.0
 """More than a worker's drain takes here, and less than anybody waits after a Ctrl-C."""
-_LOCK_SECONDS = 3.0
+_LOCK_SECONDS = 1.5
 
 
 @click.command()

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
 from urllib.parse import urlsplit
 
 from otp_service import wiring
@@ -82,9 +81,9 @@ def of_redis(config: Config) -> Iterator[Finding]:
 
 
 def of_texts(config: Config, channel: Channel) -> Iterator[Finding]:
-    for purpose, texts in groupby(config.parts_of_texts(channel), key=lambda text: text[0]):
-        sizes = ", ".join(f"{locale} {size.parts} ({size.units} {size.encoding})" for _, locale, size in texts)
-        yield Finding(Level.OK, f"texts of {purpose} on {channel.name}", f"SMS each: {sizes}")
+    for purpose, sizes in config.texts()[channel.name].parts.items():
+        shown = ", ".join(f"{locale} {size.parts} ({size.units} {size.encoding})" for locale, size in sizes.items())
+        yield Finding(Level.OK, f"texts of {purpose} on {channel.name}", f"SMS each: {shown}")
 
 
 def of_channel(channel: Channel) -> Iterator[Finding]:

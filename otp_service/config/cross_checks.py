@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from otp_service.api_keys import ClientKeys
+from otp_service.config.channel_texts import texts_of
 from otp_service.config.explain import nearest
 from otp_service.config.sections import Channel, Client
 from otp_service.errors import ConfigError, InvalidRecipient
-from otp_service.messages import Catalogue, Parts, Signature, check_text
 from otp_service.recipient import parse as parse_recipient
 
 if TYPE_CHECKING:
@@ -26,15 +26,6 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _test_numbers(config)
     for channel in config.channels:
         yield from _texts(config, channel)
-
-
-def parts_of_texts(config: Config, channel: Channel) -> Iterator[tuple[str, str, Parts]]:
-    """Purpose, locale and billed size of every text that the channel may carry. Raises ConfigError."""
-    signature = Signature(channel.signature, channel.signature_position)
-    catalogue = Catalogue(config.messages, channel.messages, own_where=f"channels.{channel.name}.messages")
-    for purpose in config.purposes:
-        for locale in catalogue.texts(purpose):
-            yield purpose, locale, _check(config, channel, catalogue, signature, purpose, locale)
 
 
 def _twins(kind: str, items: Sequence[Channel | Client]) -> Iterator[str]:
@@ -87,44 +78,7 @@ def _test_numbers(config: Config) -> Iterator[str]:
 
 
 def _texts(config: Config, channel: Channel) -> Iterator[str]:
-    where = f"channels.{channel.name}"
     try:
-        signature = Signature(channel.signature, channel.signature_position)
-        catalogue = Catalogue(config.messages, channel.messages, own_where=f"{where}.messages")
+        yield from texts_of(config, channel).faults
     except ConfigError as error:
-        text = str(error)
-        yield f"{where}.{text}" if text.startswith("signature") else text
-        return
-    for purpose in config.purposes:
-        for locale in catalogue.texts(purpose):
-            try:
-                _check(config, channel, catalogue, signature, purpose, locale)
-            except ConfigError as error:
-                yield str(error)
-
-
-def _check(
-    config: Config, channel: Channel, catalogue: Catalogue, signature: Signature, purpose: str, locale: str
-) -> Parts:
-    rules = config.purposes[purpose]
-    return check_text(
-        catalogue.texts(purpose)[locale],
-        where=f"{_home(config.messages, channel, purpose, locale)} on channel {channel.name}",
-        ttl=rules.ttl,
-        code_length=rules.code_length,
-        max_parts=rules.max_parts,
-        encoding=channel.encoding,
-        signature=signature,
-        variables=config.variables,
-        webotp_host=rules.webotp_host,
-        android_hash=rules.android_hash,
-    )
-
-
-def _home(configured: Mapping[str, Mapping[str, str]], channel: Channel, purpose: str, locale: str) -> str:
-    """Where the text stands in the file, if it stands there."""
-    if channel.messages.get(purpose):
-        return f"channels.{channel.name}.messages.{purpose}.{locale}"
-    if locale in configured.get(purpose, {}):
-        return f"messages.{purpose}.{locale}"
-    return f"the built-in text {purpose}.{locale}"
+        yield str(error)

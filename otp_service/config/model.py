@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from otp_service import policy
-from otp_service.config.cross_checks import contradictions, parts_of_texts
+from otp_service.config.channel_texts import ChannelTexts, texts_of
+from otp_service.config.cross_checks import contradictions
 from otp_service.config.fields import Locale, Name
 from otp_service.config.sections import (
     BUILT_IN_PURPOSES,
@@ -24,7 +25,6 @@ from otp_service.config.sections import (
     Service,
     TestNumber,
 )
-from otp_service.messages import Catalogue, Parts, Signature
 from otp_service.recipient import parse as parse_recipient
 
 _NOT_ENFORCED = {"limits": ("prefix", "disable_after")}
@@ -99,20 +99,9 @@ class Config(Section):
         """Each client with the hashes of its API keys."""
         return [(client.domain(), client.key_hashes) for client in self.clients]
 
-    def catalogues(self) -> Mapping[str, Catalogue]:
-        """The texts of each channel, by its name. Raises ConfigError."""
-        return {
-            channel.name: Catalogue(self.messages, channel.messages, own_where=f"channels.{channel.name}.messages")
-            for channel in self.channels
-        }
-
-    def parts_of_texts(self, channel: Channel) -> list[tuple[str, str, Parts]]:
-        """Purpose, locale and billed size of every text that the channel may carry."""
-        return list(parts_of_texts(self, channel))
-
-    def signatures(self) -> Mapping[str, Signature]:
-        """The signature of each channel, by its name. Raises ConfigError."""
-        return {channel.name: Signature(channel.signature, channel.signature_position) for channel in self.channels}
+    def texts(self) -> Mapping[str, ChannelTexts]:
+        """What each channel says, by its name."""
+        return {channel.name: texts_of(self, channel) for channel in self.channels}
 
     def _fixed_codes(self) -> Iterator[policy.TestNumber]:
         for entry in self.test_numbers:

@@ -1,0 +1,114 @@
+"""Commands as a person starts them, and the means to see what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from otp_service.cli import embedded_valkey
+from otp_service.cli.addresses import free_port
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+"""Seconds until a test gives up; none waits for time to pass."""
+
+
+def until(is_so: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen[str]
+    mark: str
+    lines: dict[str, str]
+    """What it printed when it was ready: first word → rest."""
+
+    def relatives(self) -> list[int]:
+        """It and its descendants, however they were made; the dead that nobody has reaped don't count."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                # A server that writes its title over its environment has its folder in the title.
+                is_ours = self.mark.encode() in (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if is_ours and state != "Z":
+                found.append(int(folder.name))
+        return found
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Exit status and stderr."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str]:
+        _, said = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, said
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "otp_service.cli", *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OTP_")}
+    return {**clean, "PYTHONPATH": str(ROOT), **more}
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), env=environment(**environ), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+@contextmanager
+def start(
+    *arguments: str, folder: Path, ready_after: int = 0, environ: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Start a command, read `ready_after` lines of it, and leave nothing of it behind. `folder` is this test's own."""
+    mark = str(folder)
+    process = subprocess.Popen(
+        command(*arguments),
+        env=environment(OTP_MARK=mark, TMPDIR=mark, XDG_RUNTIME_DIR=mark, **(environ or {})),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running = Running(process, mark, {})
+    try:
+        assert process.stdout is not None
+        for _ in range(ready_after):
+            word, _, rest = process.stdout.readline().strip().partition(" ")
+            running.lines[word] = rest
+        yield running
+    finally:
+        for pid in running.relatives():
+            os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE)
+
+
+@contextmanager
+def valkey(folder: Path, *options: str) -> Iterator[str]:
+    """A real server of our own; its URL."""
+    port = free_port()
+    arguments = [str(embedded_valkey.binary()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    with subprocess.Popen([*arguments, "--save", "", *options], stdout=subprocess.DEVNULL) as server:
+        try:
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()

@@ -1,0 +1,156 @@
+"""`serve`, `worker` and `doctor` on a real server and the simulator: what stops them, and how they stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from otp_service.cli.addresses import free_port
+from tests.cli.processes import Running, run, start, until, valkey
+
+AOF = ("--appendonly", "yes")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """What `init` writes, without a question asked."""
+    path = tmp_path / "otp.toml"
+    made = run("init", "--yes", "--output", str(path))
+    assert made.returncode == 0, made.stderr
+    return path
+
+
+@contextmanager
+def simulator(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment that points the configuration to it."""
+    with start("simulator", "--port", "0", folder=folder, ready_after=1) as running:
+        yield {"OTP_CHANNELS__PRIMARY__URL": f"{running.lines['inbox']}sms.aspx"}
+
+
+def levels(said: str) -> dict[str, str]:
+    return {finding["about"]: finding["level"] for finding in json.loads(said)}
+
+
+def answers(url: str) -> int:
+    try:
+        return httpx.get(url, trust_env=False, timeout=2).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+class TestDoctor:
+    def test_finds_nothing_wrong_where_nothing_is(self, file: Path, tmp_path: Path) -> None:
+        """From `init` to a message that the gateway took, exit 0."""
+        with valkey(tmp_path, *AOF) as redis_url, simulator(tmp_path) as gateway:
+            environ = {**gateway, "OTP_REDIS__URL": redis_url}
+            healthy = run("doctor", "--config", str(file), "--send", "13800138000", **environ)
+
+            assert healthy.returncode == 0, healthy.stdout
+            assert "ok   channel primary: login works, balance" in healthy.stdout
+            assert "ok   send by primary: accepted by the gateway" in healthy.stdout
+            assert "FAIL" not in healthy.stdout
+
+            wrong = run("doctor", "--config", str(file), "--json", **environ, OTP_CHANNELS__PRIMARY__PASSWORD="hunter2")
+            assert wrong.returncode == 1
+            assert levels(wrong.stdout)["channel primary"] == "FAIL"
+            assert "hunter2" not in wrong.stdout + wrong.stderr
+
+    def test_says_what_a_redis_must_have(self, file: Path, tmp_path: Path) -> None:
+        """No AOF and an evicting policy each fail; `serve` and `worker` don't start on the latter."""
+        with valkey(tmp_path, "--maxmemory-policy", "allkeys-lru") as redis_url:
+            environ = {"OTP_REDIS__URL": redis_url, "OTP_CHANNELS__PRIMARY__URL": "http://127.0.0.1:1/sms.aspx"}
+            found = levels(run("doctor", "--config", str(file), "--json", **environ).stdout)
+            assert found["redis AOF"] == found["redis eviction"] == found["channel primary"] == "FAIL"
+            assert found["redis role"] == found["redis version"] == "ok"
+
+            for name in ("serve", "worker"):
+                port = f"127.0.0.1:{free_port()}"
+                refused = run(name, "--config", str(file), **environ, OTP_SERVICE__BIND=port)
+                assert refused.returncode == 1
+                assert "error: redis: maxmemory-policy is allkeys-lru" in refused.stderr
+
+    def test_names_every_fault_of_the_configuration(self, file: Path) -> None:
+        """As lines of their own, without a traceback."""
+        said = run("doctor", "--config", str(file), OTP_SERVICE__BND="hunter2", OTP_REDIS__URL="nonsense-hunter2")
+
+        assert said.returncode == 1
+        assert [line[:11] for line in said.stdout.splitlines()] == ["FAIL config", "FAIL config"]
+        assert "hunter2" not in said.stdout + said.stderr
+
+
+class Services:
+    """Addresses of an API and a worker that read one file."""
+
+    def __init__(self) -> None:
+        self.api, self.admin, self.worker_admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
+
+    def environ(self, redis_url: str) -> dict[str, str]:
+        return {
+            "OTP_REDIS__URL": redis_url,
+            "OTP_SERVICE__BIND": self.api,
+            "OTP_SERVICE__ADMIN_BIND": self.admin,
+            "OTP_DELIVERY__ADMIN_BIND": self.worker_admin,
+        }
+
+
+class TestServe:
+    def test_drains_before_it_stops(self, file: Path, tmp_path: Path) -> None:
+        """SIGTERM: readyz says so while requests are still answered; then exit 0, and nothing is left."""
+        services = Services()
+        with valkey(tmp_path) as redis_url:
+            environ = services.environ(redis_url)
+            with start("serve", "--config", str(file), folder=tmp_path, environ=environ) as running:
+                until(lambda: answers(f"http://{services.api}/readyz") == 200, "ready")
+                assert answers(f"http://{services.admin}/metrics") == 200
+
+                running.process.send_signal(signal.SIGTERM)
+                until(lambda: answers(f"http://{services.api}/readyz") == 503, "draining")
+                assert answers(f"http://{services.admin}/readyz") == 503
+                assert answers(f"http://{services.api}/livez") == 200
+                assert running.wait()[0] == 0
+                assert left_of(running) == []
+
+    def test_serves_while_redis_is_away_and_refuses_it_when_it_evicts(self, file: Path, tmp_path: Path) -> None:
+        """An outage at the start takes no fleet down; an evicting server stops it as soon as it is seen."""
+        services, port = Services(), free_port()
+        environ = services.environ(f"redis://127.0.0.1:{port}/0")
+        with start("serve", "--config", str(file), folder=tmp_path, environ=environ) as running:
+            until(lambda: answers(f"http://{services.api}/readyz") == 200, "ready without Redis")
+            with valkey(tmp_path, "--port", str(port), "--maxmemory-policy", "volatile-lru"):
+                status, said = running.wait()
+                assert status == 1
+                assert "maxmemory-policy is volatile-lru" in said
+
+    def test_leaves_nothing_behind_a_kill(self, file: Path, tmp_path: Path) -> None:
+        """The process that serves follows the one that was killed."""
+        services = Services()
+        environ = services.environ("redis://127.0.0.1:1/0")
+        with start("serve", "--config", str(file), folder=tmp_path, environ=environ) as running:
+            until(lambda: answers(f"http://{services.api}/livez") == 200, "alive")
+            os.kill(running.process.pid, signal.SIGKILL)
+            until(lambda: not running.relatives(), "gone")
+
+
+class TestWorker:
+    def test_stops_in_order(self, file: Path, tmp_path: Path) -> None:
+        """SIGTERM, exit 0; its admin address has livez, readyz and metrics."""
+        services = Services()
+        with valkey(tmp_path) as redis_url:
+            environ = services.environ(redis_url)
+            with start("worker", "--config", str(file), folder=tmp_path, environ=environ) as running:
+                url = f"http://{services.worker_admin}"
+                until(lambda: answers(f"{url}/readyz") == 200, "ready")
+                assert [answers(f"{url}/{page}") for page in ("livez", "metrics", "nope")] == [200, 200, 404]
+                assert running.end(signal.SIGTERM)[0] == 0
+
+
+def left_of(running: Running) -> list[int]:
+    """What is left of the command; the test's own Valkey has the folder in its title as well."""
+    return [pid for pid in running.relatives() if "valkey" not in Path(f"/proc/{pid}/cmdline").read_text()]
