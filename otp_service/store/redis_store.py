@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
@@ -167,14 +167,20 @@ class RedisStore:
         ]
 
     def _run(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
-        """Run a script; when its reply is lost, once more. Every script that counts knows its request by a nonce."""
+        return self._asked(name, lambda: self._evaluate(name, keys, arguments))
+
+    def _call(self, *command: str) -> Any:
+        return self._asked(command[0], lambda: self._client.execute_command(*command))  # type: ignore[no-untyped-call]
+
+    def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
+        """Ask; when the reply is lost, once more: what counts knows its request by a nonce, the rest may be repeated."""
         try:
             try:
-                return self._evaluate(name, keys, arguments)
+                return ask()
             except RedisTimeoutError:
                 raise  # a server that is silent now is not asked again on the person's time
             except RedisConnectionError:
-                return self._evaluate(name, keys, arguments)
+                return ask()
         except Lost as error:
             raise StoreDown(f"{name}: {type(error).__name__}") from error
 
@@ -184,12 +190,6 @@ class RedisStore:
             return self._client.evalsha(script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             return self._client.eval(script.text, len(keys), *keys, *arguments)
-
-    def _call(self, *command: str) -> Any:
-        try:
-            return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
-        except Lost as error:
-            raise StoreDown(f"{command[0]}: {type(error).__name__}") from error
 
 
 def _terms(terms: SendTerms) -> list[str | bytes | int]:
