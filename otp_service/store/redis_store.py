@@ -173,7 +173,7 @@ class RedisStore:
         return self._asked(command[0], lambda: self._client.execute_command(*command))  # type: ignore[no-untyped-call]
 
     def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
-        """Ask; when the reply is lost, once more: what counts knows its request by a nonce, the rest may be repeated."""
+        """Ask; once more when the reply is lost: what counts knows its request by a nonce, the rest may be repeated."""
         try:
             try:
                 return ask()
