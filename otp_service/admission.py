@@ -19,9 +19,9 @@ class Admission:
         policy = self._rules.policies.get(purpose)
         if policy is None:
             known = ", ".join(sorted(self._rules.policies))
-            raise UnknownPurpose(f"this purpose is not configured; there are: {known}")
+            raise UnknownPurpose(f"This purpose is not configured; there are: {known}.")
         if purpose not in client.purposes:
-            raise Forbidden(f"the client {client.name} may not use the purpose {purpose}")
+            raise Forbidden(f"The client {client.name} may not use the purpose {purpose}.")
         return policy
 
     def start(self, client: Client, request: StartRequest) -> Recipient:
@@ -50,9 +50,9 @@ class Admission:
         if to.e164 in self._rules.test_numbers:
             return to
         if to.line_type in NEVER_SENT:
-            raise RecipientBlocked(f"numbers of the type {to.line_type} get no SMS from us")
+            raise RecipientBlocked(f"Numbers of the type {to.line_type} get no SMS from us.")
         if "*" not in self._rules.regions and to.region not in self._rules.regions:
-            raise RecipientBlocked("numbers of this country are not served; the setting is routing.regions")
+            raise RecipientBlocked("Numbers of this country are not served; the setting is routing.regions.")
         return to
 
 

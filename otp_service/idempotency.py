@@ -50,7 +50,7 @@ def once(
     request = keyring.idempotency(client, idempotency.path, idempotency.body)
     claim = store.claim(name, request, nonce)
     if claim.request != request:
-        raise IdempotencyMismatch("this Idempotency-Key was used with another path or body; use a new one")
+        raise IdempotencyMismatch("This Idempotency-Key was used with another path or body; use a new one.")
     if claim.answer is not None:
         return _decode(claim.answer)
     try:

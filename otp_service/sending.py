@@ -70,7 +70,7 @@ class Sending:
             to = self._keyring.unseal(view.row.kid, id.text, "to", view.to) if view.to else ""
             policy = self._rules.policies.get(view.row.purpose)
             if policy is None:
-                raise UnknownPurpose("the purpose of this verification is no longer configured")
+                raise UnknownPurpose("The purpose of this verification is no longer configured.")
             channel = request.channel or ("" if request.exclude_last else view.channel)
             terms = self._terms(policy, to, nonce, self._test_number(to), channel)
             if request.exclude_last:
@@ -165,7 +165,7 @@ class Sending:
     def _still_a_test(self, test: TestNumber) -> None:
         """After its last day (UTC) a test number is refused: it may be somebody's, and its code is known to many."""
         if datetime.fromtimestamp(self._store.now() / 1000, UTC).date() > test.until:
-            raise RecipientBlocked("this test number has come to its end date; the setting is test_numbers.until")
+            raise RecipientBlocked("This test number has come to its end date; the setting is test_numbers.until.")
 
     # --- the outcome ----------------------------------------------------------------------------------------------
 
@@ -221,4 +221,4 @@ def _last_channel(view: View) -> str:
 
 
 def _contended() -> Unavailable:
-    return Unavailable("others are starting the same verification at this moment; try again", retry_after=1)
+    return Unavailable("Others are starting the same verification at this moment; try again.", retry_after=1)

@@ -11,10 +11,10 @@ from otp_service.ports import Refused, Row
 from otp_service.verification import Delivery, Status, Try, Verification
 
 _ENDS: dict[Status, tuple[type[Ended], str]] = {
-    Status.APPROVED: (AlreadyApproved, "the code was accepted before; a code is good for one approval"),
-    Status.EXHAUSTED: (Exhausted, "all attempts are used; start a new verification"),
-    Status.EXPIRED: (Expired, "the time is over; start a new verification"),
-    Status.CANCELED: (Canceled, "this verification was canceled; start a new one"),
+    Status.APPROVED: (AlreadyApproved, "The code was accepted before; a code is good for one approval."),
+    Status.EXHAUSTED: (Exhausted, "All attempts are used; start a new verification."),
+    Status.EXPIRED: (Expired, "The time is over; start a new verification."),
+    Status.CANCELED: (Canceled, "This verification was canceled; start a new one."),
 }
 
 
@@ -50,7 +50,7 @@ def ended(seen: Verification) -> Ended:
 def rate_limited(keyring: Keyring, id: str, refused: Refused) -> RateLimited:
     seconds = max(-(-refused.wait // 1000), 1)
     return RateLimited(
-        f"the limit `{refused.limit}` is full; try again in {seconds} s",
+        f"The limit `{refused.limit}` is full; try again in {seconds} s.",
         limit=refused.limit,
         retry_after=seconds,
         verification=verification(keyring, id, refused.row) if refused.row else None,

@@ -84,13 +84,13 @@ def read(text: str, key: bytes, now: int) -> Token:
     if not hmac.compare_digest(mint(kid_of(text), key, token), text) or token.approved_at > now + TOKEN_LEEWAY_SECONDS:
         raise invalid()
     if token.expires_at <= now:
-        raise TokenExpired("the token has expired; the person needs a new code")
+        raise TokenExpired("The token has expired; the person needs a new code.")
     return token
 
 
 def invalid() -> TokenInvalid:
     """One answer for everything that a token is not good for."""
-    return TokenInvalid("the token is not genuine, or not for this client, purpose, recipient, session and context")
+    return TokenInvalid("The token is not genuine, or not for this client, purpose, recipient, session and context.")
 
 
 def _signer(key: bytes) -> Signer:

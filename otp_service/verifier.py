@@ -158,7 +158,7 @@ class Verifier:
         seen = self._seen(done)
         if done.row.result == "mismatch":
             left = seen.attempts_left
-            detail = f"the code is wrong; {left} attempts are left" if left else "the code is wrong; no attempt is left"
+            detail = f"The code is wrong; attempts left: {left}."
             raise CodeMismatch(detail, verification=seen, replayed=done.replayed)
         return Checked(seen, self._token(client, request, done), replayed=done.replayed)
 
@@ -199,7 +199,7 @@ class Verifier:
             except Missing:
                 raise tokens.invalid() from None
             if row is None:
-                raise TokenUsed("the token was used before; one token is good for one act")
+                raise TokenUsed("The token was used before; one token is good for one act.")
             return Done(id.text, row)
 
         with self._closed():
@@ -231,11 +231,15 @@ class Verifier:
         except Missing:
             raise _not_found() from None
         except StoreDown as error:
-            raise Unavailable("the store did not answer; nothing is known of this request", retry_after=2) from error
+            raise Unavailable(
+                "The store did not answer; whether this request counted is not known.", retry_after=2
+            ) from error
         except Full as error:
-            raise Unavailable("too many messages are waiting to be sent", retry_after=5) from error
+            raise Unavailable("Too many messages are waiting to be sent; try again later.", retry_after=5) from error
         except SealBroken as error:
-            raise Unavailable("a secret key that this verification needs is not configured", retry_after=60) from error
+            raise Unavailable(
+                "A secret key that this verification needs is not configured here.", retry_after=60
+            ) from error
 
     def store_is_up(self) -> bool:
         try:
@@ -246,7 +250,7 @@ class Verifier:
 
 
 def _not_found() -> NotFound:
-    return NotFound("there is no such verification")
+    return NotFound("There is no such verification.")
 
 
 def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
@@ -257,4 +261,4 @@ def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
             errors.append(FieldError(f"/{name}", f"this verification was started with a {name}; say it here too"))
         elif letter not in bindings and given is not None:
             errors.append(FieldError(f"/{name}", f"this verification was started without a {name}; leave it out"))
-    return InvalidRequest("the check must name what the start named", errors=errors)
+    return InvalidRequest("The check must name what the start named.", errors=errors)
