@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask
+import structlog
 
 from otp_service import __version__, store
 from otp_service import config as configuration
@@ -23,15 +23,15 @@ from otp_service.delivery.worker import BLOCK_MS
 from otp_service.errors import ConfigError
 from otp_service.keyring import Keyring
 from otp_service.logs import configure_logs
-from otp_service.store.facts import ServerFacts
+from otp_service.store.facts import ServerFacts, Unreachable
 from otp_service.verifier import Verifier
 from otp_service.web.admin import admin_app
-from otp_service.web.app import create_app
 from otp_service.web.health import Readiness
 from otp_service.web.service import Service
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from flask import Flask
 
 
 def build_keyring(config: Config) -> Keyring:
@@ -45,6 +45,9 @@ def build_verifier(config: Config) -> Verifier:
 
 def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False) -> Flask:
     """The API. `draining` is asked at each `/readyz`: True takes this process out of the balancer."""
+    # Imported here: workers and the command line go without Flask.
+    from otp_service.web.app import create_app
+
     return create_app(Service(verifier, ClientKeys(config.client_keys()), draining, __version__))
 
 
@@ -55,20 +58,23 @@ def build_admin(is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGI
 
 def build_channel(channel: Channel) -> SmsAspxChannel:
     """Raises ConfigError."""
-    return SmsAspxChannel(
-        SmsAspxSettings(
-            name=channel.name,
-            url=channel.url,
-            profile=channel.profile,
-            encoding=channel.encoding,
-            userid=channel.userid,
-            account=channel.account,
-            password=channel.password.get_secret_value(),
-            extno=channel.extno,
-            answer_within=channel.answer_within,
-            deadline=channel.deadline,
-            proxy=channel.proxy.get_secret_value() if channel.proxy else "",
-        )
+    return SmsAspxChannel(channel_settings(channel))
+
+
+def channel_settings(channel: Channel) -> SmsAspxSettings:
+    """Raises ConfigError for what its protocol can't work with."""
+    return SmsAspxSettings(
+        name=channel.name,
+        url=channel.url,
+        profile=channel.profile,
+        encoding=channel.encoding,
+        userid=channel.userid,
+        account=channel.account,
+        password=channel.password.get_secret_value(),
+        extno=channel.extno,
+        answer_within=channel.answer_within,
+        deadline=channel.deadline,
+        proxy=channel.proxy.get_secret_value() if channel.proxy else "",
     )
 
 
@@ -121,10 +127,24 @@ def check_server(config: Config) -> str | None:
     return None
 
 
+def check_start(config: Config, environ: Mapping[str, str]) -> None:
+    """What can be refused before anything is asked over the network. Raises ConfigError."""
+    if environ.get("FLASK_DEBUG", "0").lower() not in {"", "0", "false", "no"}:  # Flask's own words for "off"
+        raise ConfigError("FLASK_DEBUG is set: a debugger gives away codes and keys; unset it")
+    for channel in config.channels:
+        channel_settings(channel)
+
+
 def app() -> Flask:
     """The API for another WSGI server, as `gunicorn 'otp_service.wiring:app()'`; its file is named by OTP_CONFIG."""
     configure_logs()
     path = os.environ.get("OTP_CONFIG")
     config = configuration.load(Path(path) if path else None, os.environ)
-    check_server(config)
+    check_start(config, os.environ)
+    try:
+        warning = check_server(config)
+    except Unreachable as error:
+        warning = f"redis: {error}; its maxmemory-policy is not checked"
+    if warning:
+        structlog.get_logger("otp_service.wiring").warning(warning)
     return build_app(config, build_verifier(config))

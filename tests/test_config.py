@@ -414,6 +414,22 @@ class TestTestNumbers:
         assert not any("is over" in line for line in loaded.warnings(datetime.date(2026, 1, 31)))
 
 
+class TestTexts:
+    def test_of_further_languages_give_way_where_they_do_not_fit(self) -> None:
+        """GBK has no Korean, and a long signature leaves less room; the default language must fit."""
+        gbk = read(channels__encoding="gbk").texts()["primary"].parts["signup"]
+        long = read(channels__signature="今信科技有限公司北京第二分公司").texts()["primary"].parts["signup"]
+
+        assert "zh-CN" in gbk
+        assert "ko" not in gbk
+        assert "zh-CN" in long
+        assert "de" not in long
+
+    def test_of_the_default_language_must_fit(self) -> None:
+        """Nothing else would be read instead."""
+        assert "gbk" in refusal(channels__encoding="gbk", purposes__signup={"locale": "ko"})
+
+
 class TestMerging:
     def test_goes_key_by_key_and_replaces_lists(self) -> None:
         """What lies on top wins, and nothing else is lost."""

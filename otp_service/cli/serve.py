@@ -40,10 +40,10 @@ def serve(config_path: Path | None, threads: int) -> int:
 
 
 def shared_admin_address(wanted: Address) -> Address:
-    """API and worker read the same `admin_bind`; on one host the second of them must take another port."""
+    """Processes on one host read the same file: the second of them must take another port."""
     address = own_or_free(wanted)
     if address != wanted:
-        warn(f"admin_bind {wanted} is taken, perhaps by the other process here; admin is at http://{address}")
+        warn(f"admin_bind {wanted} is taken, perhaps by another process of ours; admin is at http://{address}")
     return address
 
 

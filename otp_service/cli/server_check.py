@@ -20,10 +20,11 @@ _log = structlog.get_logger("otp_service.cli")
 
 
 def server_is_fit(loaded: Config) -> bool:
-    """Refuse an evicting server: raises ConfigError. False for one that is out of reach: then `watch_server`.
+    """Refuse what must not start: raises ConfigError. False for a server that is out of reach: then `watch_server`.
 
     A start during an outage of Redis must not fail: it would take the whole fleet down with it.
     """
+    wiring.check_start(loaded, os.environ)
     try:
         if warning := wiring.check_server(loaded):
             warn(warning)

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from otp_service import wiring
-from otp_service.cli.addresses import is_free
 from otp_service.cli.admin_server import serve_admin
 from otp_service.cli.options import config_option, load_config, warn_about
 from otp_service.cli.serve import shared_admin_address
@@ -26,11 +25,8 @@ def worker(config_path: Path | None) -> int:
     """Run the delivery worker. More of them share the work."""
     loaded = load_config(config_path)
     warn_about(loaded)
-    admin = loaded.delivery.admin_bind
-    if admin and not is_free(admin):
-        raise click.ClickException(f"{admin} is taken or not ours; set delivery.admin_bind to a free address")
     configure_logs()
-    return run_worker(loaded, admin or shared_admin_address(loaded.service.admin_bind))
+    return run_worker(loaded, shared_admin_address(loaded.delivery.admin_bind or loaded.service.admin_bind))
 
 
 def run_worker(loaded: Config, admin: Address) -> int:

@@ -92,7 +92,10 @@ class TestTheDemo:
             assert second.returncode == 1
             assert "another demo uses" in second.stderr
 
-    @pytest.mark.parametrize("name", ["valkey", "simulator", "worker", "api", "granian"])
+    @pytest.mark.parametrize(
+        "name",
+        ["valkey", "granian", *(pytest.param(name, marks=pytest.mark.slow) for name in ("simulator", "worker", "api"))],
+    )
     def test_ends_with_any_of_its_children(self, tmp_path: Path, name: str) -> None:
         """It says which one, and nothing is left."""
         with demo(tmp_path, "--data-dir", str(tmp_path / "data")) as running:

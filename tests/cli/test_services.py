@@ -11,7 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
+from otp_service import wiring
 from otp_service.cli.addresses import free_port
 from tests.cli.processes import Running, run, start, until, valkey
 
@@ -25,6 +27,12 @@ def file(tmp_path: Path) -> Path:
     made = run("init", "--yes", "--output", str(path))
     assert made.returncode == 0, made.stderr
     return path
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
 
 
 @contextmanager
@@ -136,6 +144,21 @@ class TestServe:
             until(lambda: answers(f"http://{services.api}/livez") == 200, "alive")
             os.kill(running.process.pid, signal.SIGKILL)
             until(lambda: not running.relatives(), "gone")
+
+    def test_refuses_a_debugger(self, file: Path) -> None:
+        """It would show codes and keys to whoever provokes an error."""
+        refused = run("serve", "--config", str(file), FLASK_DEBUG="1", OTP_SERVICE__BIND=f"127.0.0.1:{free_port()}")
+
+        assert refused.returncode == 1
+        assert "error: FLASK_DEBUG is set" in refused.stderr
+
+    @pytest.mark.usefixtures("logs_as_before")
+    def test_has_an_application_for_other_servers(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`gunicorn 'otp_service.wiring:app()'` finds its file by OTP_CONFIG."""
+        monkeypatch.setenv("OTP_CONFIG", str(file))
+        monkeypatch.setenv("OTP_REDIS__URL", "redis://127.0.0.1:1/0")
+
+        assert wiring.app().test_client().get("/livez").status_code == 200
 
 
 class TestWorker:
