@@ -95,42 +95,43 @@ class Sending:
         test: TestNumber | None,
     ) -> NewRecord:
         keyring, kid = self._keyring, self._keyring.current
-        seed = codes.new_seed()
-        binding = keyring.binding(kid, id.text, client.name, request.session, request.context)
+        scope = keyring.scope(client.name, request.purpose, to.e164, request.session)
         fields: dict[str, str | bytes | int] = {
             "client": client.name,
             "purpose": request.purpose,
             "kid": kid,
-            "scope": keyring.scope(client.name, request.purpose, to.e164, request.session),
+            "scope": scope,
             "ip": keyring.client_ip(network_of(request.client_ip)) if request.client_ip and not test else "",
             "bindings": bindings_of(request.session, request.context),
             "to": keyring.seal(kid, id.text, "to", to.e164),
             "mask": keyring.seal(kid, id.text, "mask", to.mask),
             "bound_to": tokens.bind(keyring.token_key(kid, client.name, request.purpose), "to", to.e164) or "",
-            "seed": seed,
             "locale": request.locale or policy.locale,
             "max_attempts": policy.max_attempts,
             "max_sends": policy.max_sends,
             "token_ttl": policy.token_ttl,
+            **self._code_fields(id, client, request, policy, test),
         }
         if request.metadata:
             fields["metadata"] = keyring.seal(kid, id.text, "metadata", json.dumps(dict(request.metadata)))
+        context = keyring.context(request.context)
+        return NewRecord(id, scope, policy.ttl * 1000, context, deliver=request.deliver, fields=fields)
+
+    def _code_fields(
+        self, id: VerificationId, client: Client, request: StartRequest, policy: Policy, test: TestNumber | None
+    ) -> dict[str, str | bytes | int]:
+        """What the code comes from and is known by."""
+        keyring, kid, seed = self._keyring, self._keyring.current, codes.new_seed()
+        binding = keyring.binding(kid, id.text, client.name, request.session, request.context)
+        code = test.code if test else keyring.code(kid, id.text, seed, 0, policy.code_length)
+        # `deliver: false` costs the same and looks the same, but its digest is of a binding that nobody knows.
+        digest = keyring.digest(kid, binding if request.deliver else codes.new_seed(), code)
+        fields: dict[str, str | bytes | int] = {"seed": seed, "code_length": len(code), "d0": digest}
         if policy.resend == "rotate":
             fields["binding"] = binding
         if test:
             fields["test"] = 1
-        code = test.code if test else keyring.code(kid, id.text, seed, 0, policy.code_length)
-        fields["code_length"] = len(code)
-        # `deliver: false` costs the same and looks the same, but its digest is of a binding that nobody knows.
-        fields["d0"] = keyring.digest(kid, binding if request.deliver else codes.new_seed(), code)
-        return NewRecord(
-            id=id,
-            scope=str(fields["scope"]),
-            ttl=policy.ttl * 1000,
-            context=keyring.context(request.context),
-            deliver=request.deliver,
-            fields=fields,
-        )
+        return fields
 
     def _terms(self, policy: Policy, to: str, nonce: str, test: TestNumber | None, channel: str) -> SendTerms:
         """A test number costs nothing and reaches nobody: no cooldown, no window."""
