@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,12 +112,25 @@ def _ask(given: dict[str, Any], yes: bool) -> Answers:
 
 def _document(answers: Answers, key_hash: str) -> str:
     quoted = {name: _quoted(getattr(answers, name)) for name in Answers.__slots__}
-    rear = answers.profile == "huaxin"
-    purposes = "".join(f'[purposes.{name}]\nlocale = "{answers.locale}"\n' for name in config.BUILT_IN_PURPOSES)
     is_own_text = answers.text not in {texts.get(answers.locale) for texts in DEFAULT_TEXTS.values()}
     texted = config.BUILT_IN_PURPOSES if is_own_text else ("login",)
-    messages = "".join(f"[messages.{name}]\n{answers.locale} = {quoted['text']}\n" for name in texted)
-    return f"""\
+    return _DOCUMENT.substitute(
+        quoted,
+        secret_key=f"{new_key_id()}:{new_secret()}",
+        fingerprint_key=new_secret(),
+        purposes="".join(f'[purposes.{name}]\nlocale = "{answers.locale}"\n' for name in config.BUILT_IN_PURPOSES),
+        messages="".join(f"[messages.{name}]\n{answers.locale} = {quoted['text']}\n" for name in texted),
+        position="rear" if answers.profile == "huaxin" else "front",
+        key_hash=key_hash,
+    )
+
+
+def _quoted(value: str) -> str:
+    """A TOML basic string: JSON's escapes are a part of TOML's, but for DEL, which TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+_DOCUMENT = Template("""\
 # Written by `otp-service init`. Every key can also come from the environment, as OTP_REDIS__URL
 # or OTP_CHANNELS__PRIMARY__PASSWORD, and every secret from a file: password_file = "/run/secrets/gateway".
 
@@ -124,40 +138,38 @@ def _document(answers: Answers, key_hash: str) -> str:
 bind = "127.0.0.1:8000"
 admin_bind = "127.0.0.1:9000"     # /metrics, /livez, /readyz
 # The first key signs, all verify; `otp-service secrets rotate` tells how to change it.
-secret_keys = ["{new_key_id()}:{new_secret()}"]
+secret_keys = ["$secret_key"]
 # Names recipients in Redis. Another one starts all counters anew.
-fingerprint_key = "{new_secret()}"
-default_region = {quoted["region"]}
+fingerprint_key = "$fingerprint_key"
+default_region = $region
 
 [redis]
-url = {quoted["redis"]}           # keep AOF on, and maxmemory-policy noeviction
+# Keep AOF on, and maxmemory-policy noeviction.
+url = $redis
 
 [routing]
-regions = [{quoted["region"]}]    # where we send; each further region is a further way to run up your bill
+# Where we send. Each further region is a further way to run up your bill.
+regions = [$region]
 
 [delivery]
 admin_bind = "127.0.0.1:9001"     # of the worker, where it shares a host with the API
 
-{purposes}
-# Filed texts, by purpose and locale. {{{{ minutes }}}} is what is left of ttl.
-{messages}
+$purposes
+# Filed texts, by purpose and locale. {{ minutes }} is what is left of ttl.
+$messages
 [[channels]]
 name = "primary"
 protocol = "sms_aspx"
-url = {quoted["url"]}
-profile = {quoted["profile"]}
-userid = {quoted["userid"]}
-account = {quoted["account"]}
-password = {quoted["password"]}
-signature = {quoted["signature"]}
-signature_position = "{"rear" if rear else "front"}"
+url = $url
+profile = $profile
+userid = $userid
+account = $account
+password = $password
+signature = $signature
+signature_position = "$position"
 
 [[clients]]
-name = {quoted["client"]}
-key_hashes = ["{key_hash}"]       # `otp-service keys new {answers.client}` makes a second one to roll over to
-"""
-
-
-def _quoted(value: str) -> str:
-    """A TOML basic string: JSON's escapes are a part of TOML's, but for DEL, which TOML wants escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+name = $client
+# `otp-service keys new` makes a second one to roll over to.
+key_hashes = ["$key_hash"]
+""")

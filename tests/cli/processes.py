@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otp_service.cli import embedded_valkey
-from otp_service.cli.addresses import free_port
+from otp_service.cli.addresses import free_port, is_free
+from otp_service.config.fields import Address
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
@@ -69,12 +70,6 @@ def environment(**more: str) -> dict[str, str]:
     return {**clean, "PYTHONPATH": str(ROOT), **more}
 
 
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), env=environment(**environ), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-
-
 @contextmanager
 def start(
     *arguments: str, folder: Path, ready_after: int = 0, environ: Mapping[str, str] | None = None
@@ -103,12 +98,15 @@ def start(
 
 
 @contextmanager
-def valkey(folder: Path, *options: str) -> Iterator[str]:
+def valkey(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
     """A real server of our own; its URL."""
-    port = free_port()
-    arguments = [str(embedded_valkey.binary()), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    with subprocess.Popen([*arguments, "--save", "", *options], stdout=subprocess.DEVNULL) as server:
+    address = Address("127.0.0.1", port or free_port())
+    arguments = [str(embedded_valkey.binary()), "--port", str(address.port), "--bind", address.host]
+    with subprocess.Popen(
+        [*arguments, "--dir", str(folder), "--save", "", *options], stdout=subprocess.DEVNULL
+    ) as server:
         try:
-            yield f"redis://127.0.0.1:{port}/0"
+            until(lambda: not is_free(address), "the server listens")
+            yield f"redis://{address}/0"
         finally:
             server.kill()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -14,34 +13,11 @@ import pytest
 
 from otp_service import config
 from otp_service.api_keys import ClientKeys, is_well_formed
-from otp_service.cli import main
 from otp_service.cli.init import profile_of
 from otp_service.config.key_material import decode_key, decode_key_pair
 from otp_service.policy import Client
+from tests.cli.conftest import Command
 from tests.cli.processes import environment
-
-
-class Command:
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.status = 0
-        self.err = ""
-
-    def __call__(self, *arguments: str) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        self.status = int(ended.value.code or 0)
-        out, self.err = self._capsys.readouterr()
-        return out
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """The command line in an empty folder and environment."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("OTP_")]:
-        monkeypatch.delenv(name)
-    return Command(capsys)
 
 
 class TestCallingIt:

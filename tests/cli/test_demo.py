@@ -17,7 +17,8 @@ from otp_service.api_keys import new_key
 from otp_service.cli.addresses import free_port
 from otp_service.cli.demo_settings import DemoSecrets, demo_tables, on_top
 from otp_service.config.fields import Address
-from tests.cli.processes import Running, run, start, until
+from tests.cli.conftest import Command
+from tests.cli.processes import Running, start, until
 
 READY_LINES = 4
 
@@ -52,7 +53,7 @@ class Caller:
 
 
 class TestTheDemo:
-    def test_sends_checks_and_ends_without_a_trace(self, tmp_path: Path) -> None:
+    def test_sends_checks_and_ends_without_a_trace(self, command: Command, tmp_path: Path) -> None:
         """From the first line to the last: API, worker, simulator, command line; then Ctrl-C."""
         with demo(tmp_path) as running:
             caller = Caller(running)
@@ -63,17 +64,16 @@ class TestTheDemo:
             assert caller.check(id, code).json()["problem"] == "already_approved"
             assert httpx.get(f"{running.lines['admin']}/metrics", trust_env=False).status_code == 200
 
-            sent = run("send", "13800138001", "--json", XDG_RUNTIME_DIR=str(tmp_path))
-            checked = run(
-                "check", json.loads(sent.stdout)["id"], caller.code_for("13800138001"), XDG_RUNTIME_DIR=str(tmp_path)
-            )
-            assert checked.stdout.startswith("status approved\ntoken ")
+            here = {"XDG_RUNTIME_DIR": str(tmp_path)}
+            sent = json.loads(command("send", "13800138001", "--json", **here))
+            checked = command("check", sent["id"], caller.code_for("13800138001"), **here)
+            assert checked.startswith("status approved\ntoken ")
 
             assert running.end(signal.SIGINT)[0] == 0
             assert running.relatives() == []
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
-    def test_keeps_what_is_pending_through_a_kill(self, tmp_path: Path) -> None:
+    def test_keeps_what_is_pending_through_a_kill(self, command: Command, tmp_path: Path) -> None:
         """kill -9 leaves no process; the same data directory has key and verification again."""
         folder = ["--data-dir", str(tmp_path / "data")]
         with demo(tmp_path, *folder) as killed:
@@ -88,9 +88,9 @@ class TestTheDemo:
             assert Caller(again).check(id, code).json()["status"] == "approved"
             assert (tmp_path / "data" / "secrets.json").stat().st_mode & 0o777 == 0o600
 
-            second = run("demo", "--port", str(free_port()), *folder)
-            assert second.returncode == 1
-            assert "another demo uses" in second.stderr
+            command("demo", "--port", str(free_port()), *folder)
+            assert command.status == 1
+            assert "another demo uses" in command.err
 
     @pytest.mark.parametrize(
         "name",
@@ -106,16 +106,16 @@ class TestTheDemo:
             assert f"error: {'api' if name == 'granian' else name} ended, and with it the demo" in said
             assert running.relatives() == []
 
-    def test_does_not_start_on_a_taken_port(self, tmp_path: Path) -> None:
+    def test_does_not_start_on_a_taken_port(self, command: Command, tmp_path: Path) -> None:
         """One line, exit 1, nothing started."""
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = str(other.getsockname()[1])
             for arguments in (["--port", port], ["--port", str(free_port()), "--inbox-port", port]):
-                refused = run("demo", *arguments, TMPDIR=str(tmp_path))
+                command("demo", *arguments, "--data-dir", str(tmp_path / "data"))
 
-                assert refused.returncode == 1
-                assert refused.stderr == f"error: port {port} is taken; give another with --port or --inbox-port\n"
-        assert list(tmp_path.iterdir()) == []
+                assert command.status == 1
+                assert command.err == f"error: port {port} is taken; give another with --port or --inbox-port\n"
+        assert {path.name for path in (tmp_path / "data").iterdir()} == {"lock", "secrets.json"}
 
     def test_takes_a_file_of_yours_on_top(self, tmp_path: Path) -> None:
         """A client of the file can call, by the file's rules."""

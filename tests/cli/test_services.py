@@ -11,28 +11,20 @@ from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 
 from otp_service import wiring
 from otp_service.cli.addresses import free_port
-from tests.cli.processes import Running, run, start, until, valkey
+from tests.cli.conftest import Command
+from tests.cli.processes import Running, start, until, valkey
 
 AOF = ("--appendonly", "yes")
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(command: Command) -> Path:
     """What `init` writes, without a question asked."""
-    path = tmp_path / "otp.toml"
-    made = run("init", "--yes", "--output", str(path))
-    assert made.returncode == 0, made.stderr
-    return path
-
-
-@pytest.fixture
-def logs_as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
+    command("init", "--yes")
+    return Path("otp.toml").absolute()
 
 
 @contextmanager
@@ -54,43 +46,43 @@ def answers(url: str) -> int:
 
 
 class TestDoctor:
-    def test_finds_nothing_wrong_where_nothing_is(self, file: Path, tmp_path: Path) -> None:
+    def test_finds_nothing_wrong_where_nothing_is(self, command: Command, file: Path, tmp_path: Path) -> None:
         """From `init` to a message that the gateway took, exit 0."""
         with valkey(tmp_path, *AOF) as redis_url, simulator(tmp_path) as gateway:
             environ = {**gateway, "OTP_REDIS__URL": redis_url}
-            healthy = run("doctor", "--config", str(file), "--send", "13800138000", **environ)
+            healthy = command("doctor", "--config", str(file), "--send", "13800138000", **environ)
 
-            assert healthy.returncode == 0, healthy.stdout
-            assert "ok   channel primary: login works, balance" in healthy.stdout
-            assert "ok   send by primary: accepted by the gateway" in healthy.stdout
-            assert "FAIL" not in healthy.stdout
+            assert command.status == 0, healthy
+            assert "ok   channel primary: login works, balance" in healthy
+            assert "ok   send by primary: accepted by the gateway" in healthy
+            assert "FAIL" not in healthy
 
-            wrong = run("doctor", "--config", str(file), "--json", **environ, OTP_CHANNELS__PRIMARY__PASSWORD="hunter2")
-            assert wrong.returncode == 1
-            assert levels(wrong.stdout)["channel primary"] == "FAIL"
-            assert "hunter2" not in wrong.stdout + wrong.stderr
+            wrong = command("doctor", "--json", **environ, OTP_CHANNELS__PRIMARY__PASSWORD="hunter2")
+            assert command.status == 1
+            assert levels(wrong)["channel primary"] == "FAIL"
+            assert "hunter2" not in wrong + command.err
 
-    def test_says_what_a_redis_must_have(self, file: Path, tmp_path: Path) -> None:
+    def test_says_what_a_redis_must_have(self, command: Command, file: Path, tmp_path: Path) -> None:
         """No AOF and an evicting policy each fail; `serve` and `worker` don't start on the latter."""
         with valkey(tmp_path, "--maxmemory-policy", "allkeys-lru") as redis_url:
             environ = {"OTP_REDIS__URL": redis_url, "OTP_CHANNELS__PRIMARY__URL": "http://127.0.0.1:1/sms.aspx"}
-            found = levels(run("doctor", "--config", str(file), "--json", **environ).stdout)
+            found = levels(command("doctor", "--json", **environ))
             assert found["redis AOF"] == found["redis eviction"] == found["channel primary"] == "FAIL"
             assert found["redis role"] == found["redis version"] == "ok"
 
             for name in ("serve", "worker"):
-                port = f"127.0.0.1:{free_port()}"
-                refused = run(name, "--config", str(file), **environ, OTP_SERVICE__BIND=port)
-                assert refused.returncode == 1
-                assert "error: redis: maxmemory-policy is allkeys-lru" in refused.stderr
+                command(name, "--config", str(file), **environ, OTP_SERVICE__BIND=f"127.0.0.1:{free_port()}")
+                assert command.status == 1
+                assert "error: redis: maxmemory-policy is allkeys-lru" in command.err
 
-    def test_names_every_fault_of_the_configuration(self, file: Path) -> None:
+    @pytest.mark.usefixtures("file")
+    def test_names_every_fault_of_the_configuration(self, command: Command) -> None:
         """As lines of their own, without a traceback."""
-        said = run("doctor", "--config", str(file), OTP_SERVICE__BND="hunter2", OTP_REDIS__URL="nonsense-hunter2")
+        said = command("doctor", OTP_SERVICE__BND="hunter2", OTP_REDIS__URL="nonsense-hunter2")
 
-        assert said.returncode == 1
-        assert [line[:11] for line in said.stdout.splitlines()] == ["FAIL config", "FAIL config"]
-        assert "hunter2" not in said.stdout + said.stderr
+        assert command.status == 1
+        assert [line[:11] for line in said.splitlines()] == ["FAIL config", "FAIL config"]
+        assert "hunter2" not in said + command.err
 
 
 class Services:
@@ -131,7 +123,7 @@ class TestServe:
         environ = services.environ(f"redis://127.0.0.1:{port}/0")
         with start("serve", "--config", str(file), folder=tmp_path, environ=environ) as running:
             until(lambda: answers(f"http://{services.api}/readyz") == 200, "ready without Redis")
-            with valkey(tmp_path, "--port", str(port), "--maxmemory-policy", "volatile-lru"):
+            with valkey(tmp_path, "--maxmemory-policy", "volatile-lru", port=port):
                 status, said = running.wait()
                 assert status == 1
                 assert "maxmemory-policy is volatile-lru" in said
@@ -145,14 +137,14 @@ class TestServe:
             os.kill(running.process.pid, signal.SIGKILL)
             until(lambda: not running.relatives(), "gone")
 
-    def test_refuses_a_debugger(self, file: Path) -> None:
+    @pytest.mark.usefixtures("file")
+    def test_refuses_a_debugger(self, command: Command) -> None:
         """It would show codes and keys to whoever provokes an error."""
-        refused = run("serve", "--config", str(file), FLASK_DEBUG="1", OTP_SERVICE__BIND=f"127.0.0.1:{free_port()}")
+        command("serve", FLASK_DEBUG="1", OTP_SERVICE__BIND=f"127.0.0.1:{free_port()}")
 
-        assert refused.returncode == 1
-        assert "error: FLASK_DEBUG is set" in refused.stderr
+        assert command.status == 1
+        assert "error: FLASK_DEBUG is set" in command.err
 
-    @pytest.mark.usefixtures("logs_as_before")
     def test_has_an_application_for_other_servers(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """`gunicorn 'otp_service.wiring:app()'` finds its file by OTP_CONFIG."""
         monkeypatch.setenv("OTP_CONFIG", str(file))
