@@ -32,7 +32,7 @@ test-browser: $(DEVELOPING) ## run the tests that drive Chromium
 
 lint: $(DEVELOPING) ## ruff and mypy
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --extend-exclude '*.md' .
 	$(BIN)/mypy
 
 bench: $(DEVELOPING) ## run every script of bench/
