@@ -1,0 +1,170 @@
+"""What lies in Redis: every key is listed, has a time to live or a bound, and is touched by name only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from otp_service.keyring import PARTITIONS
+from otp_service.policy import Limits, Window
+from otp_service.ports import Reason
+from otp_service.store import keys as keys_module
+from otp_service.store.keys import Keys
+from otp_service.store.scripts import SCRIPTS
+from otp_service.verifier import Idempotency, ResendRequest, TokenRequest
+from tests.world import BANK, NUMBER, SHOP, Server, World, refused
+
+PATTERNS = {
+    "record": r"otp:\{\d\d\}:v:ver_[0-9a-z]{33}",
+    "tries": r"otp:\{\d\d\}:t:ver_[0-9a-z]{33}",
+    "scope": r"otp:\{\d\d\}:s:[\w-]{22}",
+    "recipient": r"otp:\{\d\d\}:r:[\w-]{22}",
+    "failures": r"otp:\{\d\d\}:f:[0-9a-f]{16}",
+    "outbox": r"otp:\{\d\d\}:outbox",
+    "due": r"otp:\{\d\d\}:due",
+    "claim": r"otp:i:[\w-]{22}",
+    "client_ip": r"otp:ip:[\w-]{22}",
+}
+WITHOUT_TTL = {"outbox", "due"}
+"""Bounded instead: by `outbox_max`, and by one member a record."""
+
+
+def kind_of(key: bytes) -> str:
+    [kind] = [kind for kind, pattern in PATTERNS.items() if re.fullmatch(pattern, key.decode())] or [
+        f"unlisted: {key!r}"
+    ]
+    return kind
+
+
+def ours(world: World) -> list[bytes]:
+    return [key for key in world.server.client.keys("*") if not key.startswith(b"test:")]
+
+
+def live(world: World) -> None:
+    """A flow that makes every kind of key: sends, wrong codes, ends of each kind, tokens, refusals."""
+    world.gateways[0].answers = [refused(Reason.ACCOUNT)]
+    address = {"client_ip": "192.0.2.1"}
+    first = world.start(
+        session="s", metadata={"a": "b"}, idempotency=Idempotency("k", "/", b""), **address
+    ).verification.id
+    second = world.start(purpose="signup", client=BANK, context={"a": "b"}, **address).verification.id
+    third = world.start("+8613912345678", **address).verification.id
+    silent = world.start("+8613912345679", deliver=False, **address).verification.id
+    world.start("+8613700137000", **address)
+    for _ in range(5):
+        with pytest.raises(Exception, match="wrong"):
+            world.check(third, world.code_of(third), purpose="signup", idempotency=None)
+    world.deliver()
+    world.move_clock(61)
+    world.verifier.resend(SHOP, silent, ResendRequest())
+    token = world.check(first, world.code_of(first), session="s", idempotency=Idempotency("c", "/", b"")).token
+    world.verifier.verify_token(SHOP, TokenRequest(token, "login", NUMBER, session="s", consume=True))
+    world.verifier.cancel(BANK, second)
+
+
+def test_every_key_is_of_a_listed_kind_and_has_a_ttl_or_a_bound(server: Server) -> None:
+    """Invariant 5."""
+    world = World(server, Limits(client_ip=(Window(100, 3600),)), resend="rotate")
+    live(world)
+    seen: dict[str, list[int]] = {}
+    for key in ours(world):
+        seen.setdefault(kind_of(key), []).append(server.client.pttl(key))
+    assert set(seen) >= set(PATTERNS) - {"due"}
+    assert not {kind for kind in seen if kind not in PATTERNS}
+    assert {kind for kind, lives in seen.items() if -1 in lives} <= WITHOUT_TTL
+    longest = {"record": 7500, "scope": 7500, "tries": 72 * 3600, "recipient": 86400, "failures": 86400, "claim": 7200}
+    for kind, seconds in longest.items():
+        assert max(seen[kind]) <= seconds * 1000, kind
+
+
+def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
+    """The list in `keys.py` is what a person reads: it names each kind, and says which have no TTL."""
+    table = keys_module.__doc__ or ""
+    keys = Keys("otp")
+    made = [keys.record(0, "I"), keys.tries(0, "I"), keys.scope(0, "I"), keys.recipient(0, "I"), keys.failures(0, "I")]
+    for key in made:
+        assert f":{key.split(':')[2]}:<" in table
+    rows = [row for row in table.splitlines() if row.startswith("| `")]
+    assert len(rows) == len(PATTERNS)
+    assert [row.split("`")[1].rsplit(":", 1)[-1] for row in rows if "none" in row] == ["outbox", "due"]
+
+
+def test_what_changes_together_lies_in_one_slot() -> None:
+    keys = Keys("team")
+    for n in range(PARTITIONS):
+        made = [
+            keys.record(n, "x"),
+            keys.tries(n, "x"),
+            keys.scope(n, "x"),
+            keys.recipient(n, "x"),
+            keys.failures(n, "x"),
+            keys.outbox(n),
+            keys.due(n),
+        ]
+        assert {re.findall(r"\{(.*?)\}", key)[0] for key in made} == {f"{n:02d}"}
+        assert all(key.startswith("team:") for key in made)
+    assert len({keys.outbox(n) for n in range(PARTITIONS)}) == PARTITIONS
+
+
+@pytest.mark.parametrize("steer", ["}{", "*", "{00}", "\x00", "a:b", "é" * 50, "x" * 1000, "\r\nFLUSHALL\r\n"])
+def test_nothing_that_a_caller_says_reaches_the_name_of_a_key(world: World, steer: str) -> None:
+    """T52: names are keyed hashes; neither a slot nor a pattern can be chosen."""
+    world.start(
+        session=steer,
+        context={steer: steer},
+        metadata={steer: steer},
+        device=steer,
+        idempotency=Idempotency(steer, steer, b""),
+    )
+    assert {kind_of(key) for key in ours(world)} <= set(PATTERNS)
+
+
+def test_the_outbox_and_the_due_moments_empty_themselves(world: World) -> None:
+    """They have no TTL, so nothing may stay in them: after the last end both are empty, whatever the ends were."""
+    ids = [world.start(session=str(n)).verification.id for n in range(4)]
+    world.verifier.cancel(SHOP, ids[0])
+    world.check(ids[1], world.code_of(ids[1]), session="1")
+    world.deliver()
+    world.move_clock(301)
+    world.deliver(1.2)
+    client = world.server.client
+    assert sum(client.xlen(key) for key in client.keys("*:outbox")) == 0
+    assert [key for key in client.keys("*:due") if client.zcard(key)] == []
+    for key in client.keys("*:outbox"):
+        [group] = client.xinfo_groups(key)
+        assert group["pending"] == 0
+
+
+def test_an_outbox_holds_no_more_than_its_bound(world: World) -> None:
+    world.with_rules(outbox_max=3, limits=Limits(recipient=()))
+    for n in range(3):
+        world.start(session=str(n))
+    with pytest.raises(Exception, match="waiting"):
+        world.start(session="one more")
+
+
+def test_a_record_is_bounded_by_its_attempts_and_sends(world: World) -> None:
+    """However often it is asked, it grows with what was counted only."""
+    id = world.start().verification.id
+    [record] = world.server.client.keys("*:v:*")
+    size = world.server.client.hlen(record)
+    for _ in range(30):
+        for call in (world.start, lambda: world.check(id, "1"), lambda: world.check(id, "123456", session="x")):
+            with pytest.raises(Exception, match=r"cooldown|digits|name"):
+                call()
+    assert world.server.client.hlen(record) == size
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_a_script_uses_no_command_that_managed_clusters_refuse(name: str) -> None:
+    text = SCRIPTS[name].text
+    assert not re.search(r"'(KEYS|SCAN|CONFIG|INFO|DEBUG|EVAL|SELECT|FLUSH\w*|RANDOMKEY|SCRIPT)'", text, re.IGNORECASE)
+    assert "math.random" not in text
+    assert text.count("redis.call('TIME')") == 1
+
+
+def test_each_script_file_is_used() -> None:
+    files = {path.stem for path in (Path(keys_module.__file__).parent / "lua").glob("*.lua")}
+    assert files == set(SCRIPTS) | {"common", "sends"}
