@@ -140,6 +140,7 @@ class TestTheExample:
 FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"service__bnd": "x"}, "service.bnd: unknown key", 'did you mean "bind"?'),
     ({"servce": {}}, "servce: unknown key", 'did you mean "service"?'),
+    ({"service": None}, "service: missing", "table [service]"),
     ({"channels__pasword": "hunter2"}, "channels.primary.pasword: unknown key", 'did you mean "password"?'),
     ({"channels__password": None}, "channels.primary.password: missing", "password_file"),
     ({"channels__answer_within": 5}, "channels.primary.answer_within", "less than deadline"),

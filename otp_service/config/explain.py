@@ -114,6 +114,8 @@ def _explanation(model: type[BaseModel], kind: str, path: Path, context: Mapping
         reason = str(context["error"])
         if field is None or "; " in reason:
             return reason
+    elif kind == "missing" and field is None:
+        return f"missing; write a table [{path[-1]}], or have `otp-service init` write the file"
     elif path[-1] == "[key]":
         return f"not {NAME_HINT}"
     else:
