@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 
 GROUP = "workers"
+MAX_DETAIL = 200
+"""Characters of a gateway's own words."""
+_DIGIT_RUN = re.compile(r"\d{4,}")
 _Arguments = Sequence[str | bytes | int]
 
 
@@ -109,7 +113,7 @@ class RedisOutbox:
         )
 
     async def record(self, entry: Entry, index: int, fence: str, result: TryResult, took_ms: int) -> bool:
-        said = [result.outcome, result.reason or "", result.detail, result.gateway_id, took_ms]
+        said = [result.outcome, result.reason or "", _fit_to_keep(result.detail), result.gateway_id, took_ms]
         return bool(await self._evaluate("record", self._try_keys(entry), [entry.id, index, fence, *said]))
 
     async def settle(self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0) -> None:
@@ -165,3 +169,8 @@ class RedisOutbox:
             raise
         except Lost as error:
             raise StoreDown(type(error).__name__) from error
+
+
+def _fit_to_keep(words: str) -> str:
+    """Gateways repeat numbers and codes in their answers; whatever a channel lets through, none is kept."""
+    return _DIGIT_RUN.sub("****", words)[:MAX_DETAIL]
