@@ -1120,3 +1120,17 @@ def test_an_hour_ahead_expires_what_pends(world: World) -> None:
     world.move_clock(3600)
     with pytest.raises(Expired):
         world.check(id, code)
+
+
+def test_an_approval_gives_its_own_sends_back_to_the_address(world: World) -> None:
+    """§4: `client_ip` counts sends that were not approved."""
+    world.with_rules(limits=Limits(client_ip=(Window(2, 3600),)))
+    first = world.start(client_ip="192.0.2.7").verification.id
+    world.start("+8613800138001", client_ip="192.0.2.7")
+    with pytest.raises(RateLimited):
+        world.start("+8613800138002", client_ip="192.0.2.7")
+    world.check(first, world.code_of(first))
+    world.start("+8613800138002", client_ip="192.0.2.7")
+    with pytest.raises(RateLimited) as refused:
+        world.start("+8613800138003", client_ip="192.0.2.7")
+    assert refused.value.limit == "client_ip"

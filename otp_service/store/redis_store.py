@@ -101,7 +101,16 @@ class RedisStore:
             return Unbound(text(reply[1]))
         if reply[0] == b"length":
             return OtherLength(int(reply[1]))
+        if len(reply) > 4 and reply[3]:
+            self._give_back(text(reply[3]), [text(nonce) for nonce in reply[4]])
         return cast(Row | Refused, _sent(reply))
+
+    def _give_back(self, client_ip: str, nonces: Sequence[str]) -> None:
+        """An approval's sends no longer count for their address. Over-counting is allowed, a lost approval is not."""
+        try:
+            self._call("ZREM", self._keys.client_ip(client_ip), *nonces)
+        except StoreDown:
+            return
 
     def latest(self, partition: int, scope: str) -> str:
         return text(self._call("HGET", self._keys.scope(partition, scope), "id") or b"")

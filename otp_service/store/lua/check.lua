@@ -17,6 +17,16 @@ if status ~= 'pending' then return snapshot(status, now, record) end
 local wait = wait_for(failures, now, windows)
 if wait > 0 then return {'refused', 'failures', int(wait), snapshot('pending', now, record)} end
 
+-- The nonces of the sends: an address's window knows them by these.
+local function sends_of(record)
+  local nonces, fields = {}, redis.call('HGETALL', record)
+  for i = 1, #fields, 2 do
+    local sent = string.find(fields[i + 1], '^created ') or string.find(fields[i + 1], '^resent ')
+    if sent and string.sub(fields[i], 1, 2) == 'r:' then nonces[#nonces + 1] = string.sub(fields[i], 3) end
+  end
+  return nonces
+end
+
 local digest
 for i = 9, #ARGV, 2 do
   if ARGV[i] == r[5] then digest = ARGV[i + 1] end
@@ -34,7 +44,9 @@ end
 if right then
   redis.call('HSET', record, 'approved', int(now), 'token', nonce)
   finish(record, due, id, now, 'approved')
-  return remember('approved', now, record, nonce)
+  local s = remember('approved', now, record, nonce)
+  s[4], s[5] = redis.call('HGET', record, 'ip') or '', sends_of(record)
+  return s
 end
 local attempts = redis.call('HINCRBY', record, 'attempts', 1)
 count_in(failures, now, windows, nonce)
