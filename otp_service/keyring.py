@@ -129,9 +129,7 @@ class Keyring:
     ) -> bytes:
         """32 bytes for what a code is bound to. Absent differs from empty; the order of a context is free."""
         bound = None if context is None else _framed(*_flat(context))
-        return hmac.digest(
-            self._key(kid, "binding"), _framed(verification_id, client, session, bound), "sha256"
-        )
+        return hmac.digest(self._key(kid, "binding"), _framed(verification_id, client, session, bound), "sha256")
 
     def digest(self, kid: str, binding: bytes, code: str) -> bytes:
         """32 bytes that stand for a code in its binding, so that a rotated code needs no session or context again."""
