@@ -241,6 +241,23 @@ def test_a_number_that_is_none_is_said_on_the_first_page(person: Person) -> None
     assert (page.path, page.words) == ("/login", "That is not a phone number that we can reach.")
 
 
+def test_the_code_page_without_a_number_asks_for_one(person: Person) -> None:
+    assert person.browser.open("/login/code").form()[0] == "/login"
+
+
+def test_an_odd_page_of_ours_to_lead_on_to_is_none_to_stumble_over(person: Person) -> None:
+    page = person.ask_for_code("/login?next=nowhere")
+    assert person.browser.submit(page, code=person.messages()[0]).path == "/login/nowhere"
+
+
+def test_the_logic_is_sixty_lines_in_one_file() -> None:
+    """All that is not Django's own settings, routes and command line."""
+    assert {path.name for path in EXAMPLE.glob("*.py")} == {"views.py", "urls.py", "settings.py", "manage.py"}
+    lines = (EXAMPLE / "views.py").read_text("utf-8").splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 120
+
+
 def test_a_form_from_another_site_is_refused(person: Person) -> None:
     person.ask_for_code()
     answer = person.browser.client.post("/login/code", data={"code": person.messages()[0], "attempt": "1"})
