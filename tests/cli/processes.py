@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from otp_service.cli import embedded_valkey
-from otp_service.cli.addresses import free_port, is_free
+from otp_service.cli.addresses import is_free
 from otp_service.config.fields import Address
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,20 @@ def until(is_so: Callable[[], object], what: str) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port for a server of ours: as long as this process lives, nobody else is given it.
+
+    It stays bound: the kernel then hands it to no other. It does not listen, and has SO_REUSEADDR: on Linux a server
+    with the same option can still have it.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        held.detach()
+    return port
 
 
 @dataclass
@@ -93,7 +108,8 @@ def start(
         yield running
     finally:
         for pid in running.relatives():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have followed its parent in the meantime
+                os.kill(pid, signal.SIGKILL)
         process.communicate(timeout=PATIENCE)
 
 

@@ -14,11 +14,10 @@ import pytest
 
 from otp_service import config
 from otp_service.api_keys import new_key
-from otp_service.cli.addresses import free_port
 from otp_service.cli.demo_settings import DemoSecrets, demo_tables, on_top
 from otp_service.config.fields import Address
 from tests.cli.conftest import Command
-from tests.cli.processes import Running, start, until
+from tests.cli.processes import Running, free_port, start, until
 
 READY_LINES = 4
 

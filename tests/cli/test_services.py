@@ -13,9 +13,8 @@ import httpx
 import pytest
 
 from otp_service import wiring
-from otp_service.cli.addresses import free_port
 from tests.cli.conftest import Command
-from tests.cli.processes import Running, start, until, valkey
+from tests.cli.processes import Running, free_port, start, until, valkey
 
 AOF = ("--appendonly", "yes")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.processes import free_port
 from tests.examples.browser import Browser, Page
 from tests.examples.lossy_proxy import LossyProxy
 
@@ -24,11 +24,6 @@ pytestmark = pytest.mark.xdist_group("django_login")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "django_login"
 READY_SECONDS = 60
 numbers = (f"138{index:08d}" for index in itertools.count(100))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def stop(process: subprocess.Popen[str]) -> None:
