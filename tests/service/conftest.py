@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import free_port
+from tests.cli.processes import free_port
 
 _WIDE = '[limits]\nrecipient = ["10000/1h"]\nfailures = ["10000/1h"]\nclient_ip = ["10000/1h"]\n'
 
@@ -33,7 +34,9 @@ class Service:
 def running_demo(config: Path, *options: str) -> Iterator[Service]:
     command = [sys.executable, "-m", "otp_service.cli", "demo", "--config", str(config)]
     ports = ["--port", str(free_port()), "--inbox-port", str(free_port())]
-    with subprocess.Popen([*command, *ports, *options], stdout=subprocess.PIPE, text=True) as process:
+    # The note of a running demo is a person's: this one leaves it alone.
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(config.parent)}
+    with subprocess.Popen([*command, *ports, *options], stdout=subprocess.PIPE, text=True, env=environ) as process:
         assert process.stdout is not None
         said = dict(process.stdout.readline().split() for _ in range(4))
         headers = {"Authorization": f"Bearer {said['key']}"}

@@ -19,7 +19,7 @@ from otp_service import wiring
 from otp_service.policy import Client
 from otp_service.verification import Delivery, Verification
 from otp_service.verifier import StartRequest, Verifier
-from tests.conftest import free_port
+from tests.cli.processes import free_port
 from tests.raw_gateway import RawGateway, http_answer
 from tests.world import Server
 
