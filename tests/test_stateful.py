@@ -212,7 +212,7 @@ class Lives(RuleBasedStateMachine):
         await outbox.open()
         while await outbox.wake(64):
             pass
-        for entry in await outbox.read(64, 1):
+        for entry in await outbox.read(64, 0):
             channels = ["primary", "backup"]
             verdict = Verdict.DONE
             while isinstance(step := await outbox.take(entry, "f", channels, "failover"), Begun):

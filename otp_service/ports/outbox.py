@@ -75,7 +75,9 @@ class Outbox(Protocol):
         """Make what is missing (the consumer group). May be called again."""
         ...
 
-    async def read(self, count: int, block_ms: int) -> Sequence[Entry]: ...
+    async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
+        """Up to `count` a partition; waits `block_ms` for the first, not at all for 0."""
+        ...
 
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Entry]:
         """Entries that their reader left for `idle_ms`."""
