@@ -50,7 +50,9 @@ class RedisOutbox:
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
         streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")
-        reply = await self._answer(self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None))
+        reply = await self._answer(
+            self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None)
+        )
         return [
             entry for key, messages in reply or [] for entry in self._entries(self._partitions[key], messages, False)
         ]
