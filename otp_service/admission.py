@@ -50,7 +50,7 @@ class Admission:
         if to.e164 in self._rules.test_numbers:
             return to
         if to.line_type in NEVER_SENT:
-            raise RecipientBlocked(f"Numbers of the type {to.line_type} get no SMS from us.")
+            raise RecipientBlocked(f"Numbers of the type {to.line_type} get no SMS from us; no setting opens them.")
         if "*" not in self._rules.regions and to.region not in self._rules.regions:
             raise RecipientBlocked("Numbers of this country are not served; the setting is routing.regions.")
         return to

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from otp_service.ports import Outcome, Reason, TryResult
+from otp_service.recipient import parse
 from otp_service.verification import Delivery, Status
 from tests.world import NUMBER, SHOP, World, refused, silent
 
@@ -138,3 +141,56 @@ def test_deliver_false_sends_nothing_and_looks_like_a_send_that_was_accepted(wor
     world.deliver()
     assert world.gateways[0].inbox == []
     assert world.get(started.verification.id).delivery is Delivery.ACCEPTED
+
+
+def test_deliver_false_looks_like_a_send_of_the_same_moment_when_gateways_refuse(world: World) -> None:
+    """T33: delivery states of an unknown account are those of a known one."""
+    for gateway in world.gateways:
+        gateway.answers = [refused(Reason.ACCOUNT)] * 64
+    worker, outbox = world.worker()
+
+    async def work() -> None:
+        running = asyncio.create_task(worker.run())
+        for n in range(40):
+            world.start(f"+86138001380{n:02d}")
+        await asyncio.sleep(1)
+        world.start("+8613900139000", deliver=False)
+        await asyncio.sleep(0.5)
+        worker.stop()
+        await running
+        await outbox.aclose()
+
+    asyncio.run(work())
+    ends = {world.get(id).delivery for id in latest_ids(world, "+8613800138000", "+8613900139000")}
+    assert ends == {Delivery.FAILED}
+
+
+def latest_ids(world: World, *numbers: str) -> list[str]:
+    found = []
+    for number in numbers:
+        to = parse(number, "")
+        scope = world.keyring.scope("shop", "login", to.e164, None)
+        found.append(world.store.latest(world.keyring.partition(to.prefix), scope))
+    return found
+
+
+def test_deliver_false_is_trying_while_a_gateway_is_slow(world: World) -> None:
+    world.gateways[0].answer_within = 2.0
+    world.gateways[0].answers = [silent(0.5)] * 40
+    worker, outbox = world.worker()
+
+    async def work() -> None:
+        running = asyncio.create_task(worker.run())
+        for n in range(33):
+            world.start(f"+86138001380{n:02d}")
+        await asyncio.sleep(1.2)
+        unknown = world.start("+8613900139000", deliver=False).verification.id
+        await asyncio.sleep(0.2)
+        assert world.get(unknown).delivery is Delivery.TRYING
+        worker.stop()
+        await running
+        await outbox.aclose()
+        assert world.get(unknown).delivery is Delivery.ACCEPTED
+
+    asyncio.run(work())
+    assert len(world.gateways[0].inbox) == 33

@@ -1134,3 +1134,18 @@ def test_an_approval_gives_its_own_sends_back_to_the_address(world: World) -> No
     with pytest.raises(RateLimited) as refused:
         world.start("+8613800138003", client_ip="192.0.2.7")
     assert refused.value.limit == "client_ip"
+
+
+def test_a_cancel_does_not_begin_the_cooldowns_anew_and_an_approval_does(world: World) -> None:
+    """§2: the cooldown belongs to the four."""
+    policy = replace(world.rules.policies["login"], cooldown=(60, 90, 120))
+    world.with_rules(policies={"login": policy}, limits=Limits(recipient=())).freeze_clock()
+    for wait in (60, 90, 120, 120):
+        started = world.start().verification
+        assert started.resend_in == wait
+        world.verifier.cancel(SHOP, started.id)
+        world.move_clock(wait)
+    last = world.start().verification.id
+    world.check(last, world.code_of(last))
+    world.move_clock(120)
+    assert world.start().verification.resend_in == 60

@@ -55,17 +55,19 @@ class NoChannel:
 
 
 class TakeEnd(StrEnum):
-    """Why no try begins: the send is over; the number can't be reached; another worker has it."""
+    """Why no try begins: the send is over; the number can't be reached; another has it; it is to be played only."""
 
     OVER = "over"
     STOP = "stop"
     LOST = "lost"
+    PRETEND = "pretend"
 
 
 class Verdict(StrEnum):
     DONE = "done"
     FAILED = "failed"
     LATER = "later"
+    ACCEPTED = "accepted"
 
 
 class Outbox(Protocol):

@@ -44,12 +44,14 @@ end
 -- Count the send, start its cooldown and queue it. The scope outlives the record's tombstone only by its cooldown.
 local function send(k, now, id, sends, a)
   if a.counter ~= '' then redis.call('HSET', k.record, 'counter', a.counter, 'd' .. a.counter, a.digest) end
-  local cool = cooldown_after(a.cooldowns, sends)
+  -- The sequence belongs to the scope as the cooldown does: neither cancel nor expiry begins it anew, an approval does.
+  local nth = k.anew and 1 or (tonumber(redis.call('HGET', k.scope, 'sends') or 0) + 1)
+  local cool = cooldown_after(a.cooldowns, nth)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
   redis.call('HSET', k.record, 'delivery', delivery, 'sends', sends, 'resend', int(now + cool), 'maybe', 0,
     'channel', a.channel, 'avoid', a.avoid)
-  redis.call('HSET', k.scope, 'id', id, 'until', int(now + cool))
+  redis.call('HSET', k.scope, 'id', id, 'until', int(now + cool), 'sends', nth)
   local life = redis.call('PTTL', k.record)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))
   count_in(k.recipient, now, a.windows, a.nonce)

@@ -14,7 +14,9 @@ if again then return again end
 local latest = redis.call('HGET', k.scope, 'id') or ''
 if latest ~= expected then return {'moved', latest} end
 
-local pending = expected ~= '' and status_of(current, due, expected, now) == 'pending'
+local status = expected ~= '' and status_of(current, due, expected, now)
+local pending = status == 'pending'
+k.anew = status == 'approved'
 local reuse = false
 if pending then
   local r = redis.call('HMGET', current, 'context', 'deliver', 'expires', 'counter')

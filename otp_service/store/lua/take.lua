@@ -8,15 +8,17 @@ local now = clock()
 if status_of(record, due, id, now) ~= 'pending' then return {'over'} end
 local r = redis.call('HMGET', record, 'sends', 'delivery', 'deliver', 'holder', 'channel', 'avoid')
 if r[1] ~= send or (r[2] ~= 'queued' and r[2] ~= 'trying') then return {'over'} end
-if r[3] == '0' then
-  redis.call('HSET', record, 'delivery', 'accepted')
-  return {'over'}
-end
 local mine = send .. ':' .. fence
 if r[4] ~= mine then
   -- A worker that was thought dead may finish the try it began, and begins no other.
   if r[4] and string.find(r[4], send .. ':', 1, true) == 1 and reclaimed ~= '1' then return {'lost'} end
   redis.call('HSET', record, 'holder', mine)
+end
+
+if r[3] == '0' then
+  -- Nobody is sent anything, but who looks on must not tell: the caller plays a send.
+  redis.call('HSET', record, 'delivery', 'trying', 'maybe', 1)
+  return {'pretend'}
 end
 
 local closed, may_have, retryable = {}, false, false
