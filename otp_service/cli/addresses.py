@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
 
 from otp_service.config.fields import Address
 
@@ -27,6 +28,7 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def own_or_free(address: Address) -> Address:
-    """The address itself, or a free port of its host where another process has it."""
-    return address if is_free(address) else Address(address.host, free_port(address.host))
+def own_or_free(address: Address, taken: Collection[Address] = ()) -> Address:
+    """The address itself, or a free port of its host where it is among `taken` or another process has it."""
+    is_ours = address not in taken and is_free(address)
+    return address if is_ours else Address(address.host, free_port(address.host))

@@ -23,6 +23,7 @@ from otp_service.cli.demo_settings import BACKUP_ACCOUNT, HOST, DemoSecrets, dem
 from otp_service.cli.family import Asked, ChildEnded, Family
 from otp_service.cli.options import json_option, warn_about
 from otp_service.cli.output import print_json
+from otp_service.cli.processes import Child
 from otp_service.cli.running_demo import RunningDemo
 from otp_service.cli.serve import THREADS, run_api
 from otp_service.cli.worker import run_worker
@@ -50,7 +51,7 @@ def demo(port: int | None, inbox_port: int, config_path: Path | None, data_dir: 
     folder_of_file = config_path.parent if config_path else Path()
     with _data_directory(data_dir) as folder:
         plan = _Plan.make(given, folder_of_file, folder, port, Address(HOST, inbox_port))
-        return _run(plan, as_json)
+        return _run(plan, as_json, keeps_logs=data_dir is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +76,43 @@ class _Plan:
         warn_about(loaded)
         service = loaded.service
         api = Address(HOST, port or service.bind.port)
+        if api.port == inbox.port:
+            raise click.ClickException(f"API and simulator can't share port {api.port}; give another with --inbox-port")
         for address in (api, inbox):
             if not is_free(address):
                 raise click.ClickException(f"port {address.port} is taken; give another with --port or --inbox-port")
-        admin = own_or_free(Address(HOST, service.admin_bind.port))
+        admin = own_or_free(Address(HOST, service.admin_bind.port), taken=(api, inbox))
         loaded = loaded.model_copy(update={"service": service.model_copy(update={"bind": api, "admin_bind": admin})})
         is_embedded = loaded.redis.url.get_secret_value() == own_url
         return cls(loaded, secrets, folder, inbox, Address(HOST, free_port()), socket if is_embedded else None)
 
 
-def _run(plan: _Plan, as_json: bool) -> int:
+def _run(plan: _Plan, as_json: bool, keeps_logs: bool) -> int:
     service = plan.loaded.service
     running = RunningDemo(f"http://{service.bind}", plan.secrets.key, os.getpid())
     try:
         with Family(plan.folder, STOP_SECONDS) as family:
             _start(plan, family)
             if not family.wait_until(lambda: _is_ready(plan), READY_SECONDS):
-                raise click.ClickException(f"not ready after {READY_SECONDS:.0f} s; see the logs in {plan.folder}")
+                mend = f"see the logs in {plan.folder}" if keeps_logs else "give a --data-dir, which keeps the logs"
+                raise click.ClickException(f"not ready after {READY_SECONDS:.0f} s; {mend}")
             running.announce()
             _print_ready(plan, as_json)
             family.watch()
     except Asked:
         return 0
     except ChildEnded as ended:
-        child = ended.child
-        lines = [f"{child.name} ended, and with it the demo; its log, {child.log}, ends with:", *child.last_lines()]
-        raise click.ClickException("\n".join(lines)) from ended
+        raise click.ClickException(_last_words(ended.child, keeps_logs)) from ended
     finally:
         running.withdraw()
     return 0
+
+
+def _last_words(child: Child, keeps_logs: bool) -> str:
+    log = f"its log, {child.log}," if keeps_logs else "its log"
+    lines = child.last_lines()
+    said = [f"{log} ends with:", *lines] if lines else [f"{log} is empty"]
+    return "\n".join([f"{child.name} ended, and with it the demo; {said[0]}", *said[1:]])
 
 
 def _start(plan: _Plan, family: Family) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 
 from otp_service.cli.processes import Child, stop
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _WATCHED = {*_ENDING, signal.SIGCHLD}
 _LOOK_SECONDS = 0.02
 

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ import pytest
 
 from otp_service import config
 from otp_service.api_keys import new_key
+from otp_service.cli.addresses import own_or_free
 from otp_service.cli.demo_settings import DemoSecrets, demo_tables, on_top
 from otp_service.config.fields import Address
 from tests.cli.conftest import Command
-from tests.cli.processes import Running, free_port, start, until
+from tests.cli.processes import PATIENCE, Running, environment, free_port, start, until
 
 READY_LINES = 4
 
@@ -115,6 +118,58 @@ class TestTheDemo:
                 assert command.status == 1
                 assert command.err == f"error: port {port} is taken; give another with --port or --inbox-port\n"
         assert {path.name for path in (tmp_path / "data").iterdir()} == {"lock", "secrets.json"}
+
+    def test_does_not_start_with_one_port_for_two_servers(self, command: Command, tmp_path: Path) -> None:
+        """One line, exit 1, nothing started."""
+        port = str(free_port())
+        command("demo", "--port", port, "--inbox-port", port, "--data-dir", str(tmp_path / "data"))
+
+        assert command.status == 1
+        assert command.err == f"error: API and simulator can't share port {port}; give another with --inbox-port\n"
+        assert {path.name for path in (tmp_path / "data").iterdir()} == {"lock", "secrets.json"}
+
+    def test_gives_the_admin_address_a_port_that_neither_server_wants(self) -> None:
+        """A file may name for it the port that --port names for the API."""
+        wanted = Address("127.0.0.1", free_port())
+
+        assert own_or_free(wanted) == wanted
+        assert own_or_free(wanted, taken=(wanted,)) != wanted
+
+    def test_without_a_data_directory_names_no_file_that_is_gone(self, tmp_path: Path) -> None:
+        """The last lines are in the message; the log they stand in is deleted."""
+        with demo(tmp_path) as running:
+            os.kill(child(running, "valkey"), signal.SIGKILL)
+            status, said = running.wait()
+
+        assert status == 1
+        assert said.startswith("error: valkey ended, and with it the demo; its log ends with:\n")
+        assert len(said.splitlines()) > 1
+        assert str(tmp_path) not in said.splitlines()[0]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+    def test_ends_by_every_signal_that_asks_a_program_to(self, tmp_path: Path, number: signal.Signals) -> None:
+        """Ctrl-\\ too, also where a shell had it ignored; the family ends first."""
+        program = (
+            "import signal, sys, time\n"
+            "from pathlib import Path\n"
+            "from otp_service.cli.family import Asked, Family\n"
+            "signal.signal(signal.SIGQUIT, signal.SIG_IGN)\n"
+            "try:\n"
+            "    with Family(Path(sys.argv[1]), 5) as family:\n"
+            "        family.start(child=lambda: time.sleep(60))\n"
+            "        print('ready', flush=True)\n"
+            "        family.watch()\n"
+            "except Asked:\n"
+            "    sys.exit(7)\n"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)], env=environment(), stdout=subprocess.PIPE, text=True
+        ) as asked:
+            assert asked.stdout is not None
+            assert asked.stdout.readline() == "ready\n"
+            asked.send_signal(number)
+
+            assert asked.wait(PATIENCE) == 7
 
     def test_takes_a_file_of_yours_on_top(self, tmp_path: Path) -> None:
         """A client of the file can call, by the file's rules."""
