@@ -12,7 +12,7 @@ from otp_service.cli.output import print_json
 @click.command()
 @click.argument("number")
 @click.option("--purpose", default="login", show_default=True)
-@click.option("--channel", help="The channel to begin with.")
+@click.option("--channel", help="The only channel to send by: no other takes over when it fails.")
 @click.option("--locale", help="Of the text, such as zh-CN or en.")
 @service_options
 @json_option

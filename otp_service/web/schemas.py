@@ -84,7 +84,7 @@ class StartBody(Body):
         None, description="Language of the text, such as `zh-CN` or `en`; the purpose's own if not given."
     )
     channel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
-        None, description="Name of the configured channel to try first."
+        None, description="Name of the only configured channel to send by: no other takes over when it fails."
     )
     client_ip: ClientIp | None = Field(
         None, description="The person's address as you know it. Never taken from headers."
@@ -104,7 +104,7 @@ class ResendBody(Body):
     """How to send again. An empty body, or none, will do."""
 
     channel: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
-        None, description="Name of the configured channel to try first."
+        None, description="Name of the only configured channel to send by: no other takes over when it fails."
     )
     exclude_last: bool | None = Field(None, description="`true`: not by the channel that was tried last.")
 
