@@ -231,6 +231,13 @@ class TestFaults:
                 config.load(path, {})
             assert len(str(refused.value).splitlines()) == 1
 
+    def test_never_is_the_mark_that_some_editors_write_first(self, tmp_path: Path) -> None:
+        """A byte order mark says UTF-8, and is no part of the document."""
+        marked = tmp_path / "otp.toml"
+        marked.write_text(EXAMPLE, "utf-8-sig")
+
+        assert config.load(marked, {}).service.default_region == "CN"
+
 
 WEAK = {
     "empty": "",
@@ -373,10 +380,35 @@ class TestSecretFiles:
 
     def test_that_can_not_be_read_are_named(self, tmp_path: Path) -> None:
         """Key, file and reason."""
-        text = refusal(folder=tmp_path, channels__password=None, channels__password_file="gone")
+        of_key = refusal(folder=tmp_path, channels__password=None, channels__password_file="gone")
+        of_list = refusal({"OTP_SERVICE__SECRET_KEYS_FILE": str(tmp_path / "gone")})
 
-        assert "channels.primary.password_file: can't read" in text
-        assert "No such file" in text
+        gone = f"can't read {tmp_path / 'gone'}: No such file or directory"
+        assert of_key == f"channels.primary.password_file: {gone}"
+        assert of_list == f"service.secret_keys_file: {gone}"
+
+    def test_whose_paths_are_no_text_are_named_once(self) -> None:
+        """The secret isn't missing besides."""
+        text = refusal(channels__password=None, channels__password_file=5)
+
+        assert text == "channels.primary.password_file: not text in quotes; write the path of a file"
+
+    def test_leave_every_other_fault_to_be_said(self, tmp_path: Path) -> None:
+        """All of them at once, as ever."""
+        changes = {"channels__password": None, "channels__password_file": "gone", "channels__deadline": 31}
+        said = refusal(folder=tmp_path, **changes).splitlines()
+
+        assert [line.partition(":")[0] for line in said] == [
+            "channels.primary.password_file",
+            "channels.primary.deadline",
+        ]
+
+    def test_may_begin_with_a_byte_order_mark(self, tmp_path: Path) -> None:
+        """Which is no character of the secret."""
+        (tmp_path / "password").write_text("s3cret\n", "utf-8-sig")
+        loaded = read(folder=tmp_path, channels__password=None, channels__password_file="password")
+
+        assert loaded.channels[0].password.get_secret_value() == "s3cret"
 
     def test_exclude_the_secret_itself(self, tmp_path: Path) -> None:
         """Which of the two would count?"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -50,11 +50,18 @@ NOT_IN_THIS_VERSION = {
 
 
 def explain(
-    model: type[BaseModel], error: ValidationError, tables: Mapping[str, Any], variables: Mapping[Path, str]
+    model: type[BaseModel],
+    error: ValidationError,
+    tables: Mapping[str, Any],
+    variables: Mapping[Path, str],
+    known: Container[Path] = (),
 ) -> list[str]:
-    """One line an error. `variables` maps the paths that came from the environment to the variables' names."""
+    """One line an error, but none for the paths `known` to be at fault.
+
+    `variables` maps the paths that came from the environment to the variables' names.
+    """
     lines = []
-    for found in _founded(error):
+    for found in (item for item in _founded(error) if item["loc"] not in known):
         path, context = found["loc"], found.get("ctx", {})
         explanation = _explanation(model, found["type"], path, context)
         about = _ABOUT_KEY.match(explanation)

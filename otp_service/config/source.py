@@ -31,7 +31,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def read_tables(path: Path) -> Tables:
     """The file's tables as they stand. Raises ConfigError when it can't be read or is no TOML."""
     try:
-        return read_text(path.read_text("utf-8"), path)
+        return read_text(path.read_text("utf-8-sig"), path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a file with --config or OTP_CONFIG") from error
     except UnicodeDecodeError as error:
@@ -78,6 +78,8 @@ class _Reading:
         self._folder = folder
         self._faults: list[str] = []
         self._variables: dict[explain.Path, str] = {}
+        self._unread: set[explain.Path] = set()
+        """Secrets whose files gave none: that fault is said, and what follows from it is not."""
 
     def overlay(self, variable: str, words: list[str], value: str) -> None:
         """Put one variable's value in its place."""
@@ -154,13 +156,18 @@ class _Reading:
             self._faults.append(f"{where}: {name} is given as well; give one of the two")
         elif not isinstance(file, str):
             self._faults.append(f"{where}: not text in quotes; write the path of a file")
+            self._unread.add((*path, name))
         else:
             self._variables.update({(*path, name): variable} if variable else {})
-            table[name] = self._content(Path(file) if variable else self._folder / file, where)
+            content = self._content(Path(file) if variable else self._folder / file, where)
+            if content is None:
+                self._unread.add((*path, name))
+            else:
+                table[name] = content
 
     def _content(self, file: Path, where: str) -> str | None:
         try:
-            return file.read_text("utf-8").rstrip("\r\n")
+            return file.read_text("utf-8-sig").rstrip("\r\n")
         except OSError as error:
             self._faults.append(f"{where}: can't read {file}: {error.strerror}")
         except UnicodeDecodeError:
@@ -171,7 +178,7 @@ class _Reading:
         try:
             config = Config.model_validate(self.tables)
         except ValidationError as error:
-            self._faults += explain.explain(Config, error, self.tables, self._variables)
+            self._faults += explain.explain(Config, error, self.tables, self._variables, self._unread)
         else:
             self._faults += config.contradictions()
         if self._faults:
