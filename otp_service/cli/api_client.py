@@ -47,7 +47,5 @@ def post(url: str | None, key: str | None, path: str, body: dict[str, Any], **he
 
 
 def _said(document: dict[str, Any]) -> str:
-    left = document.get("attempts_left")
     details = [f"{error.get('pointer')}: {error.get('detail')}" for error in document.get("errors", [])]
-    words = [str(document.get("problem", "error")), "; ".join(details) or str(document.get("detail", ""))]
-    return ": ".join(words) + (f" ({left} attempts left)" if left is not None else "")
+    return ": ".join([str(document.get("problem", "error")), "; ".join(details) or str(document.get("detail", ""))])

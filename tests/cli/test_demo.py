@@ -68,7 +68,10 @@ class TestTheDemo:
 
             here = {"XDG_RUNTIME_DIR": str(tmp_path)}
             sent = json.loads(command("send", "13800138001", "--json", **here))
-            checked = command("check", sent["id"], caller.code_for("13800138001"), **here)
+            code = caller.code_for("13800138001")
+            command("check", sent["id"], f"{int(code[0]) ^ 1}{code[1:]}", **here)
+            assert command.err == "error: code_mismatch: The code is wrong; attempts left: 4.\n"
+            checked = command("check", sent["id"], code, **here)
             assert checked.startswith("status approved\ntoken ")
 
             assert running.end(signal.SIGINT)[0] == 0
