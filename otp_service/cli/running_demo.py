@@ -1,7 +1,8 @@
-"""How `send` and `check` find the demo: a file of this user's that lives as long as it."""
+"""How `send` and `check` find the demo: a file of this user's that lives as long as it, one for each demo."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -18,42 +19,57 @@ class RunningDemo:
     key: str = field(repr=False)
     pid: int
 
-    @staticmethod
-    def file() -> Path:
-        """XDG base directories: what lives as long as a login, else what stays."""
-        folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_STATE_HOME")
-        return (Path(folder) if folder else Path.home() / ".local/state") / "otp-service/demo.json"
-
     def announce(self) -> None:
-        path = self.file()
+        """Write a note of our own, and take away those that killed demos left."""
+        path = self._file()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for note in _notes():
+            with contextlib.suppress(click.ClickException):
+                if not _is_alive(self._read(note).pid):
+                    note.unlink(missing_ok=True)
         write_private(path, json.dumps(asdict(self)))
 
     def withdraw(self) -> None:
-        """Take the file away, unless another demo has written its own since."""
-        try:
-            if self.find() == self:
-                self.file().unlink()
-        except (click.ClickException, FileNotFoundError):
-            return
+        """Take our note away, if we wrote one; other demos keep theirs."""
+        with contextlib.suppress(OSError):
+            self._file().unlink()
 
     @classmethod
     def find(cls) -> RunningDemo:
-        """Raises ClickException, saying what to do, where no demo runs."""
-        path = cls.file()
+        """The one that started last. Raises ClickException, saying what to do, where no demo runs."""
+        found = (cls._read(note) for note in _notes())
+        running = next((demo for demo in found if _is_alive(demo.pid)), None)
+        if running is None:
+            raise click.ClickException("no demo is running; start `otp-service demo`, or give --url and --key")
+        return running
+
+    def _file(self) -> Path:
+        return _folder() / f"demo-{self.pid}.json"
+
+    @classmethod
+    def _read(cls, note: Path) -> RunningDemo:
         try:
-            found = cls(**json.loads(path.read_text("utf-8")))
-        except FileNotFoundError:
-            raise click.ClickException(
-                "no demo is running; start `otp-service demo`, or give --url and --key"
-            ) from None
+            return cls(**json.loads(note.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise click.ClickException(f"{path} can't be read; remove it, or give --url and --key") from error
-        if not _is_alive(found.pid):
-            raise click.ClickException(
-                f"the demo that wrote {path} is not running any more; start `otp-service demo`, or give --url and --key"
-            )
-        return found
+            raise click.ClickException(f"{note} can't be read; remove it, or give --url and --key") from error
+
+
+def _folder() -> Path:
+    """XDG base directories: what lives as long as a login, else what stays."""
+    folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_STATE_HOME")
+    return (Path(folder) if folder else Path.home() / ".local/state") / "otp-service"
+
+
+def _notes() -> list[Path]:
+    """The youngest first."""
+    return sorted(_folder().glob("demo-*.json"), key=_written, reverse=True)
+
+
+def _written(note: Path) -> int:
+    try:
+        return note.stat().st_mtime_ns
+    except FileNotFoundError:  # its demo is just ending
+        return 0
 
 
 def _is_alive(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 from otp_service import config
 from otp_service.api_keys import ClientKeys, is_well_formed
 from otp_service.cli.init import profile_of
+from otp_service.cli.running_demo import RunningDemo
 from otp_service.config.key_material import decode_key, decode_key_pair
 from otp_service.policy import Client
 from tests.cli.conftest import Command
@@ -60,18 +62,44 @@ class TestCallingIt:
     def test_finds_no_demo_where_none_runs(
         self, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """And says how to start one; a file that a dead demo left is named."""
+        """And says how to start one, also where a killed demo left its note."""
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        hint = "error: no demo is running; start `otp-service demo`, or give --url and --key\n"
         command("send", "13800138000")
-        assert "start `otp-service demo`" in command.err
+        assert command.err == hint
 
         with subprocess.Popen([sys.executable, "-c", ""]) as dead:
             dead.wait()
-        state = tmp_path / "otp-service" / "demo.json"
-        state.parent.mkdir()
-        state.write_text(json.dumps({"url": "http://127.0.0.1:1", "key": "k", "pid": dead.pid}))
+        RunningDemo("http://127.0.0.1:1", "k", dead.pid).announce()
         command("check", "ver_1", "123456")
-        assert f"the demo that wrote {state} is not running any more" in command.err
+        assert command.err == hint
+
+    def test_finds_the_first_demo_again_when_a_later_one_ends(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """The latest is found as long as it runs; each takes only its own note away."""
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        first = RunningDemo("http://127.0.0.1:1", "k1", os.getppid())
+        later = RunningDemo("http://127.0.0.1:2", "k2", os.getpid())
+        first.announce()
+        older = next(tmp_path.rglob("demo-*.json"))
+        os.utime(older, (1, 1))
+        later.announce()
+        assert RunningDemo.find() == later
+
+        later.withdraw()
+        later.withdraw()
+        assert RunningDemo.find() == first
+
+    def test_takes_the_notes_of_killed_demos_away(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """When the next one starts."""
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+            dead.wait()
+        RunningDemo("http://127.0.0.1:1", "k", dead.pid).announce()
+        RunningDemo("http://127.0.0.1:2", "k", os.getpid()).announce()
+
+        assert [note.name for note in tmp_path.rglob("demo-*.json")] == [f"demo-{os.getpid()}.json"]
 
 
 class TestKeys:
