@@ -26,6 +26,7 @@ from otp_service.cli.output import print_json
 from otp_service.cli.processes import Child
 from otp_service.cli.running_demo import RunningDemo
 from otp_service.cli.serve import THREADS, run_api
+from otp_service.cli.typed import program
 from otp_service.cli.worker import run_worker
 from otp_service.config.fields import Address
 from otp_service.logs import configure_logs
@@ -170,7 +171,7 @@ curl -s {facts["api"]}/v1/verifications -H 'Authorization: Bearer {key}' -H 'Con
   -d '{{"to": "13800138000", "purpose": "login"}}'
 
 The message is in the inbox. Then, with the id of the answer and the code of the message:
-otp-service check ID CODE""")
+{program()} check ID CODE""")
 
 
 @contextmanager

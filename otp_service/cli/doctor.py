@@ -12,6 +12,7 @@ from otp_service.cli import findings
 from otp_service.cli.findings import Finding, Level
 from otp_service.cli.options import config_option, json_option, load_config
 from otp_service.cli.output import print_json
+from otp_service.cli.typed import as_typed
 from otp_service.config import Config
 from otp_service.errors import ConfigError
 
@@ -31,7 +32,7 @@ def doctor(config_path: Path | None, number: str | None, channel: str | None, as
         if not as_json:
             # Each as it comes: a gateway may take its time.
             level = click.style(f"{finding.level:<4}", fg=_COLOURS[finding.level])
-            click.echo(f"{level} {finding.about}: {finding.text}")
+            click.echo(f"{level} {finding.about}: {as_typed(finding.text)}")
     if as_json:
         print_json([{"level": finding.level, "about": finding.about, "text": finding.text} for finding in found])
     return 1 if any(finding.level is Level.FAIL for finding in found) else 0

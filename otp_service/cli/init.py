@@ -17,6 +17,7 @@ from otp_service.cli.options import DEFAULT_FILE, json_option
 from otp_service.cli.output import print_json
 from otp_service.cli.private_files import write_private
 from otp_service.cli.secrets import new_key_id, new_secret
+from otp_service.cli.typed import program
 from otp_service.default_texts import DEFAULT_TEXTS
 
 SIMULATOR = "http://127.0.0.1:8025/sms.aspx"
@@ -79,7 +80,7 @@ def init(output: Path, yes: bool, force: bool, as_json: bool, **given: Any) -> N
     at = f" --config {output}"
     click.echo(f"The key belongs to {answers.client}; it is not shown again. Next:", err=True)
     for command in (f"doctor{at} --send NUMBER", f"serve{at}", f"worker{at}"):
-        click.echo(f"  otp-service {command}", err=True)
+        click.echo(f"  {program()} {command}", err=True)
 
 
 def profile_of(url: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from otp_service import config
+from otp_service.cli.typed import as_typed
 
 DEFAULT_FILE = "otp.toml"
 
@@ -33,7 +34,7 @@ def load_config(path: Path | None) -> config.Config:
 
 
 def warn(text: str) -> None:
-    click.echo(f"warning: {text}", err=True)
+    click.echo(f"warning: {as_typed(text)}", err=True)
 
 
 def warn_about(loaded: config.Config) -> None:

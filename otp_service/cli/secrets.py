@@ -12,6 +12,7 @@ import click
 
 from otp_service.cli.options import DEFAULT_FILE, config_option, json_option, load_config
 from otp_service.cli.output import print_json
+from otp_service.cli.typed import as_typed
 from otp_service.config.key_material import KEY_BYTES
 
 KEEP_DAYS = 3
@@ -69,4 +70,6 @@ def rotate(config_path: Path | None, as_json: bool) -> None:
     click.echo("2. When all of them run with it, move it to the front and restart every one again:")
     click.echo(f"   secret_keys = [{moved}]")
     click.echo(f"After {KEEP_DAYS} days nothing needs the old keys: take them out, and restart.")
-    click.echo("Clients that check tokens offline fetch `otp-service keys token-key CLIENT` again before step 2.")
+    click.echo(
+        as_typed("Clients that check tokens offline fetch `otp-service keys token-key CLIENT` again before step 2.")
+    )

@@ -7,6 +7,7 @@ import click
 from otp_service.cli.api_client import post, service_options
 from otp_service.cli.options import json_option
 from otp_service.cli.output import print_json
+from otp_service.cli.typed import program
 
 
 @click.command()
@@ -34,4 +35,4 @@ def send(
     click.echo(f"id {answer['id']}")
     click.echo(f"to {answer['to']}")
     click.echo(f"delivery {answer['delivery']}")
-    click.echo(f"Then: otp-service check {answer['id']} CODE", err=True)
+    click.echo(f"Then: {program()} check {answer['id']} CODE", err=True)
