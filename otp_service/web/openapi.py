@@ -215,7 +215,9 @@ _PARAMETERS: Json = {
     "RequestId": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Your own name for this request, taken over if it is plain: `[A-Za-z0-9._-]{1,64}`.",
+        "description": "Your own name for this request, taken over if it can be no code, number or API key: a UUID, a "
+        "ULID, 16 to 64 hex digits with a letter among them, or `[A-Za-z0-9._-]{1,64}` with fewer than 6 digits and "
+        "not beginning with `otp_`. Anything else is replaced.",
         "schema": {"type": "string"},
     },
 }

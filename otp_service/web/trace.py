@@ -20,7 +20,13 @@ TRACE = "otp_service.trace"
 UNMATCHED = "unmatched"
 
 _log = structlog.get_logger("otp_service.web")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = re.compile(
+    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # UUID
+    r"|(?![0-9]+\Z)[0-9a-fA-F]{16,64}"
+    r"|(?![0-9]+\Z)[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}"  # ULID
+    r"|(?![oO][tT][pP]_)(?!(?:[^0-9]*[0-9]){6})[A-Za-z0-9._-]{1,64}"
+)
+"""What can't be a code, a number or an API key: ids go to the log as they are."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _APOLOGY = "Something went wrong on our side. Give the request id to whoever runs the service."
 _QUIET = frozenset({"/livez", "/readyz"})
@@ -40,7 +46,7 @@ class Trace:
 
     @classmethod
     def begin(cls, method: str, request_id: str | None) -> Trace:
-        """A caller's `X-Request-Id` is taken over only if it is plain; else there is a fresh one."""
+        """A caller's `X-Request-Id` is taken over only if it is plainly no secret; else there is a fresh one."""
         known = request_id is not None and _REQUEST_ID.fullmatch(request_id)
         return cls(
             request_id=request_id if known and request_id else secrets.token_hex(12),

@@ -42,8 +42,45 @@ def test_answers_of_the_api_are_never_stored(api):
     assert api.post("/v1/verifications", START).headers["Cache-Control"] == "no-store"
 
 
-def test_a_plain_request_id_is_taken_over(api):
-    assert api.get("/livez", X_Request_Id="Trace-1_2.3").headers["X-Request-Id"] == "Trace-1_2.3"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Trace-1_2.3",
+        "web-12345",
+        "6f1c2d34-5678-4abc-9def-0123456789ab",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "00000000000000A1",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    ],
+)
+def test_a_request_id_that_can_be_no_secret_is_taken_over(api, name):
+    assert api.get("/livez", X_Request_Id=name).headers["X-Request-Id"] == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "13800138000",
+        "8613800138000",
+        "345678",
+        "3-4-5.6_7-8",
+        "a345678",
+        "1234567890123456",
+        "01234567890123456789012345",
+        "otp_abcdefgh",
+        "OTP_ABCDEFGH",
+        "otp_0123456789abcdefghij",
+    ],
+)
+def test_a_request_id_that_may_be_a_code_a_number_or_a_key_is_replaced_and_not_logged(api, name):
+    with capture_logs() as lines:
+        answer = api.post("/v1/verifications", START, X_Request_Id=name)
+    assert answer.headers["X-Request-Id"] != name
+    assert name not in str(lines)
+
+
+def test_a_request_id_that_is_an_api_key_is_replaced(api):
+    assert api.get("/livez", X_Request_Id=api.key).headers["X-Request-Id"] != api.key
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "a\x1b[31m", "ä", "a;b", "<script>", "a\\nb", "%0a"])
