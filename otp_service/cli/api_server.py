@@ -59,7 +59,7 @@ class ApiServer:
             http=HTTPModes.http1,
             websockets=False,
             blocking_threads=self.threads,
-            log_level=LogLevels.warning,
+            log_level=LogLevels.error,  # it warns of more threads than cores; most of ours only wait
             workers_kill_timeout=int(DRAIN_SECONDS - GRACE_SECONDS - 1),
         )
         server.on_startup(lambda: self._drain_before(signal.SIGTERM))

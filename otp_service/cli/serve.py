@@ -21,8 +21,10 @@ from otp_service.logs import configure_logs
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-THREADS = 4
-"""A request spends most of its time in Python, and the rest waiting for one answer of Redis: few threads do."""
+THREADS = 64
+"""Four would do for the work. The others are for bodies that stop half-way: WSGI's read has no deadline here, so each
+such body holds a thread until its caller hangs up. A proxy in front that buffers bodies ends what is left of that.
+"""
 
 
 @click.command()

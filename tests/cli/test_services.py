@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 
 from otp_service import wiring
 from tests.cli.conftest import Command
-from tests.cli.processes import Running, free_port, start, until, valkey
+from tests.cli.processes import PATIENCE, Running, free_port, start, until, valkey
 
 AOF = ("--appendonly", "yes")
 
@@ -99,6 +100,23 @@ class Services:
         }
 
 
+def start_login(api: str, key: str) -> int:
+    asked = {"to": "13800138000", "purpose": "login"}
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.post(f"http://{api}/v1/verifications", json=asked, headers=headers, trust_env=False).status_code
+
+
+def half_a_start(api: str, key: str) -> socket.socket:
+    """A connection on which a body of 50 bytes stops after two."""
+    host, _, port = api.partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=PATIENCE)
+    connection.sendall(
+        b"POST /v1/verifications HTTP/1.1\r\nHost: otp\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 50\r\nAuthorization: Bearer " + key.encode() + b"\r\n\r\n{}"
+    )
+    return connection
+
+
 class TestServe:
     def test_drains_before_it_stops(self, file: Path, tmp_path: Path) -> None:
         """SIGTERM: readyz says so while requests are still answered; then exit 0, and nothing is left."""
@@ -115,6 +133,20 @@ class TestServe:
                 assert answers(f"http://{services.api}/livez") == 200
                 assert running.wait()[0] == 0
                 assert left_of(running) == []
+
+    def test_answers_others_while_bodies_are_half_sent(self, command: Command, tmp_path: Path) -> None:
+        """One caller that stops half-way takes the service from nobody else."""
+        key = json.loads(command("init", "--yes", "--json"))["key"]
+        services = Services()
+        with valkey(tmp_path) as redis_url, ExitStack() as stalled:
+            environ = services.environ(redis_url)
+            stalled.enter_context(start("serve", "--config", "otp.toml", folder=tmp_path, environ=environ))
+            until(lambda: answers(f"http://{services.api}/readyz") == 200, "ready")
+            for _ in range(8):
+                stalled.enter_context(half_a_start(services.api, key))
+
+            assert answers(f"http://{services.api}/livez") == 200
+            assert start_login(services.api, key) == 201
 
     def test_serves_while_redis_is_away_and_refuses_it_when_it_evicts(self, file: Path, tmp_path: Path) -> None:
         """An outage at the start takes no fleet down; an evicting server stops it as soon as it is seen."""
