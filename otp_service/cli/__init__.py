@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import click
 
+import otp_service.cli.typed as typed
 from otp_service import __version__
-from otp_service.cli.typed import NAME, as_typed, program
 from otp_service.errors import OtpServiceError
 
 COMMANDS = {
@@ -43,7 +43,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name=NAME)
+@click.version_option(__version__, prog_name=typed.NAME)
 def cli() -> None:
     """Verification codes by SMS, through the gateways you already have."""
 
@@ -51,7 +51,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command. Exits 0, 1 (it failed: one line of `error: …` on stderr a fault) or 2 (called wrongly)."""
     try:
-        status = cli.main(arguments, prog_name=program(), standalone_mode=False)
+        status = cli.main(arguments, prog_name=typed.program(), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
@@ -68,6 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _report(text: str, status: int) -> int:
-    for line in as_typed(text).splitlines():
+    for line in typed.as_typed(text).splitlines():
         click.echo(f"error: {line}", err=True)
     return status
