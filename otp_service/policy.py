@@ -73,10 +73,6 @@ class Policy:
     webotp_host: str = ""
     android_hash: str = ""
 
-    def cooldown_after(self, sends: int) -> int:
-        """Seconds to wait after the `sends`-th send (1 is the first)."""
-        return self.cooldown[min(sends, len(self.cooldown)) - 1]
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
