@@ -1,4 +1,4 @@
-"""The one way out to HTTP gateways: one POST, one total deadline, a capped answer, and a clear word on what left us.
+"""The one way out to HTTP gateways: one request, one total deadline, a capped answer, and a clear word on what left us.
 
 HttpError
 ├── NotSent      no byte of the request left: another try can't send twice
@@ -29,6 +29,7 @@ KEEP_IDLE = 3.0
 """Seconds that an unused connection is kept: under the 5 s after which the quickest servers close theirs, since a
 connection that closes under our request makes its outcome unknown."""
 MAX_CONNECTIONS = 200
+_NO_HEADERS: Mapping[str, str] = {}
 _CONNECT_SHARE = 0.9
 """Of the deadline: connecting gives up by itself, just before the deadline cancels whatever is going on."""
 
@@ -61,7 +62,7 @@ class HttpAnswer:
 
 
 class GatewayClient:
-    """Sends POSTs to one gateway over connections that are kept while they are busy.
+    """Sends requests to one gateway over connections that are kept while they are busy.
 
     It drives httpx's transport, not its client: a gateway's cookies (ASP.NET handles the requests of one session one by
     one), redirects, the environment's proxies and the log line with the URL are then not switched off but absent. Each
@@ -85,14 +86,20 @@ class GatewayClient:
         self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
 
     async def post(self, url: str, body: bytes, *, content_type: str, deadline: float) -> HttpAnswer:
-        """Send `body`; the answer is whole when this returns. `deadline` is in seconds and covers everything.
+        """`request` for a form or a document."""
+        return await self.request("POST", url, body, {"Content-Type": content_type}, deadline=deadline)
+
+    async def request(
+        self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = _NO_HEADERS, *, deadline: float
+    ) -> HttpAnswer:
+        """Send; the answer is whole when this returns. `deadline` is in seconds and covers everything.
 
         Raises `NotSent` or `MaybeSent`; only `asyncio.CancelledError` passes through.
         """
-        sending = _Sending()
+        sending = _Sending(method)
         try:
             async with asyncio.timeout(deadline), self._slots:
-                return await self._exchange(_request(url, body, content_type, deadline, sending))
+                return await self._exchange(_request(method, url, body, headers, deadline, sending))
         except Exception as error:
             raise sending.failure(error, deadline) from error
 
@@ -142,11 +149,12 @@ class GatewayClient:
 class _Sending:
     """Knows whether the request itself (not a proxy's CONNECT before it) has begun to leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str) -> None:
         self.begun = False
+        self._method = method.encode()
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        if event.endswith(".send_request_headers.started") and info["request"].method == b"POST":
+        if event.endswith(".send_request_headers.started") and info["request"].method == self._method:
             self.begun = True
 
     def failure(self, error: Exception, deadline: float) -> HttpError:
@@ -178,16 +186,13 @@ def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _request(url: str, body: bytes, content_type: str, deadline: float, sending: _Sending) -> httpx.Request:
-    headers = {
-        "Content-Type": content_type,
-        "Accept": "*/*",
-        "Accept-Encoding": "identity",
-        "User-Agent": "otp-service",
-    }
+def _request(
+    method: str, url: str, body: bytes, headers: Mapping[str, str], deadline: float, sending: _Sending
+) -> httpx.Request:
+    headers = {**headers, "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "otp-service"}
     # httpcore loses the socket when it is cancelled within a TLS handshake; its own timeout closes it.
     extensions = {"trace": sending.trace, "timeout": {"connect": deadline * _CONNECT_SHARE}}
-    return httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
+    return httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
 
 
 def _decoded(raw: bytes, encoding: str) -> bytes:

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from otp_service import wiring
 from otp_service.config import Config
-from otp_service.config.sections import Channel
+from otp_service.config.channel import ChannelSection
 from otp_service.errors import ConfigError, InvalidRecipient
 from otp_service.messages import minutes_left
-from otp_service.ports import Balance, ChannelError, Message, Outcome, TryResult
+from otp_service.ports import Balance, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
 from otp_service.store.facts import NO_EVICTION, ServerFacts, Unreachable
 
@@ -80,15 +80,15 @@ def of_redis(config: Config) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "redis AOF", mend)
 
 
-def of_texts(config: Config, channel: Channel) -> Iterator[Finding]:
+def of_texts(config: Config, channel: ChannelSection) -> Iterator[Finding]:
     for purpose, sizes in config.texts()[channel.name].parts.items():
         shown = ", ".join(f"{locale} {size.parts} ({size.units} {size.encoding})" for locale, size in sizes.items())
         yield Finding(Level.OK, f"texts of {purpose} on {channel.name}", f"SMS each: {shown}")
 
 
-def of_channel(channel: Channel) -> Iterator[Finding]:
+def of_channel(channel: ChannelSection) -> Iterator[Finding]:
     about = f"channel {channel.name}"
-    address = urlsplit(channel.url)
+    address = urlsplit(str(getattr(channel, "url", "")))
     if address.scheme == "http" and address.hostname not in _LOOPBACK:
         text = "http:// carries codes, numbers and the account in clear; use https:// if the gateway has it"
         yield Finding(Level.WARN, about, text)
@@ -97,13 +97,14 @@ def of_channel(channel: Channel) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding(Level.FAIL, about, str(error))
     except ChannelError as error:
-        level = Level.WARN if channel.profile == "miaodi" else Level.FAIL  # its API has no such question
-        yield Finding(level, about, f"{error}; check url, profile, account and password")
+        # Some gateways have no such question.
+        level = Level.WARN if isinstance(error, NoBalance) else Level.FAIL
+        yield Finding(level, about, f"{error}; check its address and credentials")
     else:
         yield Finding(Level.OK, about, f"login works, balance {balance.remaining} {balance.detail}".rstrip())
 
 
-def of_real_send(config: Config, channel: Channel, number: str) -> Iterator[Finding]:
+def of_real_send(config: Config, channel: ChannelSection, number: str) -> Iterator[Finding]:
     about = f"send by {channel.name}"
     try:
         to = parse_recipient(number, config.service.default_region)
@@ -141,7 +142,7 @@ def _untold(about: str, what: str) -> Finding:
     return Finding(Level.WARN, about, f"the server does not tell; make sure {what}")
 
 
-def _sample(config: Config, channel: Channel) -> str:
+def _sample(config: Config, channel: ChannelSection) -> str:
     """The message of a login, with digits that no verification has."""
     rules = config.purposes["login"]
     voice = wiring.build_voices(config)[channel.name]
@@ -152,7 +153,7 @@ def _sample(config: Config, channel: Channel) -> str:
     )
 
 
-async def _balance(channel: Channel) -> Balance:
+async def _balance(channel: ChannelSection) -> Balance:
     built = wiring.build_channel(channel)
     try:
         return await built.balance()
@@ -160,7 +161,7 @@ async def _balance(channel: Channel) -> Balance:
         await built.aclose()
 
 
-async def _deliver(channel: Channel, message: Message) -> TryResult:
+async def _deliver(channel: ChannelSection, message: Message) -> TryResult:
     built = wiring.build_channel(channel)
     try:
         return await built.deliver(message)

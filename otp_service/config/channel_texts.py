@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otp_service.config.sections import Channel
+from otp_service.config.channel import ChannelSection
 from otp_service.errors import ConfigError
 from otp_service.messages import Catalogue, Parts, check_text
 from otp_service.texts import Signature, Text
@@ -18,23 +18,25 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ChannelTexts:
     catalogue: Catalogue
-    signature: Signature
+    signature: Signature | None
     parts: Mapping[str, Mapping[str, Parts]]
     """By purpose and locale: the billed size of each text."""
     faults: tuple[str, ...]
     """What is wrong with the texts of a purpose, one line each; nothing in a configuration that loads."""
 
 
-def texts_of(config: Config, channel: Channel) -> ChannelTexts:
+def texts_of(config: Config, channel: ChannelSection) -> ChannelTexts:
     """Raises ConfigError where no text can be read at all: a broken signature, or broken template syntax."""
     where = f"channels.{channel.name}"
     try:
-        signature = Signature(channel.signature, channel.signature_position)
+        signature = _signature(channel)
     except ConfigError as error:
         raise ConfigError(f"{where}.{error}") from error
     catalogue = Catalogue(config.messages, channel.messages, own_where=f"{where}.messages")
     parts, faults = {}, []
     for purpose, rules in config.purposes.items():
+        if not channel.carries_text or (channel.purposes and purpose not in channel.purposes):
+            continue
 
         def check(text: Text, purpose: str = purpose) -> Parts:
             return _check(config, channel, signature, purpose, text)
@@ -46,7 +48,13 @@ def texts_of(config: Config, channel: Channel) -> ChannelTexts:
     return ChannelTexts(catalogue, signature, parts, tuple(faults))
 
 
-def _check(config: Config, channel: Channel, signature: Signature, purpose: str, text: Text) -> Parts:
+def _signature(channel: ChannelSection) -> Signature | None:
+    if not channel.signature:
+        return None
+    return Signature(channel.signature, channel.signature_position, channel.signature_style)
+
+
+def _check(config: Config, channel: ChannelSection, signature: Signature | None, purpose: str, text: Text) -> Parts:
     rules = config.purposes[purpose]
     return check_text(
         text,
@@ -54,7 +62,7 @@ def _check(config: Config, channel: Channel, signature: Signature, purpose: str,
         ttl=rules.ttl,
         code_length=rules.code_length,
         max_parts=rules.max_parts,
-        encoding=channel.encoding,
+        encoding=channel.charset,
         signature=signature,
         variables=config.variables,
         webotp_host=rules.webotp_host,

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from otp_service.api_keys import ClientKeys
+from otp_service.config.channel import ChannelSection
 from otp_service.config.channel_texts import texts_of
 from otp_service.config.explain import nearest
-from otp_service.config.sections import Channel, Client
+from otp_service.config.sections import Client
 from otp_service.errors import ConfigError, InvalidRecipient
 from otp_service.recipient import parse as parse_recipient
 
@@ -28,7 +29,7 @@ def contradictions(config: Config) -> Iterator[str]:
         yield from _texts(config, channel)
 
 
-def _twins(kind: str, items: Sequence[Channel | Client]) -> Iterator[str]:
+def _twins(kind: str, items: Sequence[ChannelSection | Client]) -> Iterator[str]:
     seen: set[str] = set()
     for item in items:
         plain = item.name.replace("-", "_")
@@ -77,7 +78,7 @@ def _test_numbers(config: Config) -> Iterator[str]:
             yield f"test_numbers[{index}].number: {error.detail}"
 
 
-def _texts(config: Config, channel: Channel) -> Iterator[str]:
+def _texts(config: Config, channel: ChannelSection) -> Iterator[str]:
     try:
         yield from texts_of(config, channel).faults
     except ConfigError as error:

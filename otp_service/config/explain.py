@@ -19,6 +19,8 @@ Path = tuple[str | int, ...]
 _REASONS = {
     "missing": "missing",
     "literal_error": "not one of those allowed",
+    "union_tag_invalid": "not one of those allowed",
+    "union_tag_not_found": "missing",
     "string_type": "not text in quotes",
     "model_type": "not a table",
     "model_attributes_type": "not a table",
@@ -41,6 +43,8 @@ _REASON_OF_FAMILY = {
     "finite": "not a number",
 }
 
+_TAG_KINDS = ("union_tag_invalid", "union_tag_not_found")
+
 _ABOUT_KEY = re.compile(r"([a-z_]+): ")
 
 NOT_IN_THIS_VERSION = {
@@ -61,11 +65,13 @@ def explain(
     `variables` maps the paths that came from the environment to the variables' names.
     """
     lines = []
-    for found in (item for item in _founded(error) if item["loc"] not in known):
-        path, context = found["loc"], found.get("ctx", {})
-        explanation = _explanation(model, found["type"], path, context)
+    for found in _founded(error):
+        owner, field, path = _resolve(model, found["loc"])
+        if path in known:
+            continue
+        explanation = _explanation(owner, field, found["type"], path, found.get("ctx", {}))
         about = _ABOUT_KEY.match(explanation)
-        if about and about[1] in keys_of(_resolve(model, path)[0]):
+        if about and (about[1] in keys_of(owner) or found["type"] in _TAG_KINDS):
             # A check of a whole table says itself which of its keys is meant.
             path, explanation = (*path, about[1]), explanation[about.end() :]
         origin = next((name for held, name in variables.items() if held[: len(path)] == path[: len(held)]), "")
@@ -113,8 +119,13 @@ def keys_of(model: type[BaseModel]) -> list[str]:
     return list(model.model_fields)
 
 
-def _explanation(model: type[BaseModel], kind: str, path: Path, context: Mapping[str, Any]) -> str:
-    owner, field = _resolve(model, path)
+def _explanation(
+    owner: type[BaseModel], field: FieldInfo | None, kind: str, path: Path, context: Mapping[str, Any]
+) -> str:
+    if kind in _TAG_KINDS:
+        assert field is not None
+        tags = ", ".join(f'"{tag}"' for tag in _tags(typing.get_args(field.annotation)[0]))
+        return f"protocol: {_REASONS[kind]}; write one of {tags}"
     if kind == "extra_forbidden":
         return _unknown(owner, str(path[-1]), str(path[0]))
     if kind == "value_error":
@@ -137,19 +148,43 @@ def _unknown(owner: type[BaseModel], key: str, section: str) -> str:
     return f"unknown key; allowed here: {', '.join(allowed)}{nearest(key, allowed)}"
 
 
-def _resolve(model: type[BaseModel], path: Path) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The table that the path ends in, and the key of it that the path passes, if it passes one."""
+def _resolve(model: type[BaseModel], path: Path) -> tuple[type[BaseModel], FieldInfo | None, Path]:
+    """The table that the path ends in, the key of it that the path passes, if it passes one, and the path in the file:
+    pydantic also names which kind of table a list's item is."""
     owner, field, annotation = model, None, typing.cast(Any, model)
+    real: Path = ()
     for part in path:
         annotation = plain(annotation)
+        if part in _tags(annotation):
+            owner, field = _tags(annotation)[part], None
+            annotation = owner
+            continue
+        real = (*real, part)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             owner, field = annotation, annotation.model_fields.get(str(part))
             annotation = field.annotation if field else None
         else:
             annotation = (typing.get_args(annotation) or (None,))[-1 if isinstance(part, str) else 0]
     if isinstance(plain(annotation), type) and issubclass(plain(annotation), BaseModel):
-        return plain(annotation), None
-    return owner, field
+        return plain(annotation), None, real
+    return owner, field, real
+
+
+def _tags(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The kinds of table of a union, by the `protocol` that says which."""
+    inner = typing.get_args(plain(annotation))
+    kinds = [arg for arg in inner if isinstance(arg, type) and issubclass(arg, BaseModel)]
+    return {
+        tag: kind
+        for kind in kinds
+        if "protocol" in kind.model_fields
+        for tag in typing.get_args(typing.cast(Any, kind.model_fields["protocol"].annotation))
+    }
+
+
+def table_of(annotation: Any, value: Mapping[str, Any]) -> Any:
+    """The kind of table that `value` says it is; the annotation itself where there is but one."""
+    return _tags(annotation).get(str(value.get("protocol")), annotation)
 
 
 def plain(annotation: Any) -> Any:

@@ -12,16 +12,16 @@ from otp_service import policy
 from otp_service.config.channel_texts import ChannelTexts, texts_of
 from otp_service.config.cross_checks import contradictions
 from otp_service.config.fields import Locale, Name
+from otp_service.config.protocols import AnyChannel
+from otp_service.config.section import Section
 from otp_service.config.sections import (
     BUILT_IN_PURPOSES,
-    Channel,
     Client,
     Delivery,
     Limits,
     Purpose,
     Redis,
     Routing,
-    Section,
     Service,
     TestNumber,
 )
@@ -40,7 +40,7 @@ class Config(Section):
     limits: Limits = Limits()
     routing: Routing = Routing()
     delivery: Delivery = Delivery()
-    channels: tuple[Channel, ...] = Field(min_length=1, description="at least one table [[channels]]")
+    channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
     clients: tuple[Client, ...] = ()
     test_numbers: tuple[TestNumber, ...] = ()
 

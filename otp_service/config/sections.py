@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from otp_service import policy
 from otp_service.config.fields import (
     NAME_HINT,
     Address,
     BindAddress,
-    Float,
     Int,
     Items,
     Key,
@@ -25,18 +22,13 @@ from otp_service.config.fields import (
     Name,
 )
 from otp_service.config.key_material import decode_key, decode_key_pair
+from otp_service.config.section import Section
 
 BUILT_IN_PURPOSES = ("login", "signup", "password_reset")
 DRAIN_SECONDS = 20
 """A stop takes no longer: what orchestrators give before they kill is 30 s."""
 
 _WINDOWS = 'limits such as ["5/1h", "10/24h"]'
-
-
-class Section(BaseModel):
-    """A table that takes no key that it does not know, and keeps its values out of every error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Service(Section):
@@ -167,46 +159,6 @@ class Delivery(Section):
     outbox_max: Int = Field(10_000, ge=1, le=1_000_000, description="1 to 1000000 sends that may wait in one partition")
     concurrency: Int = Field(64, ge=1, le=1024, description="1 to 1024 tries in flight per worker")
     drain_seconds: Int = Field(10, ge=1, le=DRAIN_SECONDS, description=f"1 to {DRAIN_SECONDS}")
-
-
-class Channel(Section):
-    name: Name = Field(description=NAME_HINT)
-    protocol: Literal["sms_aspx"] = Field(description='"sms_aspx"')
-    url: str = Field(description='the gateway\'s address, such as "https://sms.example.com/sms.aspx"')
-    profile: Literal["seed", "classic", "v2", "huaxin", "miaodi"] = Field(
-        "seed", description='"seed", "classic", "v2", "huaxin" or "miaodi"'
-    )
-    encoding: Literal["utf-8", "gbk"] = Field("utf-8", description='"utf-8" or "gbk"')
-    userid: str = Field("", max_length=64, description="text in quotes, at most 64 characters")
-    account: str = Field(min_length=1, description="the account's name")
-    password: SecretStr = Field(min_length=1, description="the account's password, or password_file")
-    extno: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,10}$")] = Field(
-        "", description="at most 10 digits, in quotes"
-    )
-    signature: str = Field(min_length=2, max_length=20, description="2 to 20 characters, without 【】")
-    signature_position: Literal["front", "rear", "gateway"] = Field(
-        "front", description='"front", "rear" or "gateway" (it adds the signature itself)'
-    )
-    answer_within: Float = Field(1.5, gt=0, description="seconds, less than deadline")
-    deadline: Float = Field(5.0, gt=0, le=30, description="seconds, at most 30")
-    proxy: SecretStr | None = Field(None, description='"http://host:port"')
-    messages: dict[Name, dict[Locale, str]] = Field({}, description="texts by purpose and locale")
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not an http:// or https:// address")
-        if parts.username or parts.password or parts.fragment or not re.fullmatch(r"(action=[a-z]*)?", parts.query):
-            raise ValueError("holds a user, a query or a fragment; credentials have their own keys")
-        return url
-
-    @model_validator(mode="after")
-    def _answers_before_its_deadline(self) -> Self:
-        if self.answer_within >= self.deadline:
-            raise ValueError("answer_within: must be less than deadline")
-        return self
 
 
 class Client(Section):

@@ -215,8 +215,9 @@ def _tables_in(annotation: Any, value: Any) -> Iterator[tuple[explain.Path, type
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield (), annotation, value
         return
-    inner = [explain.plain(arg) for arg in typing.get_args(annotation)]
-    for model in (arg for arg in inner if isinstance(arg, type) and issubclass(arg, BaseModel)):
-        items = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    items = list(enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ())
+    for inner in (explain.plain(arg) for arg in typing.get_args(annotation)):
         for key, item in items:
-            yield (key,), model, item
+            model = explain.table_of(inner, item) if isinstance(item, dict) else inner
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                yield (key,), model, item

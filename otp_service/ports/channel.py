@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Outcome(StrEnum):
@@ -38,6 +39,16 @@ class Message:
     """The recipient, E.164 (`+8613800138000`)."""
     text: str
     """The complete text, signature included where the channel's `signature_position` wants it in the text."""
+    code: str = ""
+    """The code alone, for gateways that hold the text themselves and are given its values."""
+    minutes: int = 0
+    purpose: str = ""
+    locale: str = ""
+    """Of the text that was chosen."""
+    extno: str = ""
+    """The port number, or sender, of this client for this purpose; empty for the channel's own."""
+    reference: str = ""
+    """Names this try and nothing else, for gateways that know a repeated request by a word of the caller's."""
 
     def __repr__(self) -> str:
         """Neither the number nor the code may reach a log through a traceback."""
@@ -72,6 +83,69 @@ class ChannelError(Exception):
     """A channel could not answer a question about itself (balance). The text says what to mend; it holds no secret."""
 
 
+class NoBalance(ChannelError):
+    """The gateway has no such question, or none that says whether the login works."""
+
+
+class Report(NamedTuple):
+    """What a gateway says later of a message that it took: a row of a poll or a push."""
+
+    gateway_id: str
+    to: str
+    """E.164 where the row names the number; empty where it does not."""
+    delivered: bool | None
+    """None: still on its way."""
+    words: str = ""
+    """The gateway's own, for the operator."""
+
+
+class Reply(NamedTuple):
+    """What a handset answered."""
+
+    to: str
+    """E.164, the handset's."""
+    text: str
+    gateway_id: str = ""
+    """Of the message that it answers, where the gateway knows it."""
+    extno: str = ""
+
+
+@runtime_checkable
+class Polled(Protocol):
+    """A channel whose gateway is asked for reports and replies. Each row is handed out once: keep it before acting."""
+
+    async def reports(self) -> Sequence[Report]:
+        """Raises `ChannelError`."""
+        ...
+
+    async def replies(self) -> Sequence[Reply]:
+        """Raises `ChannelError`."""
+        ...
+
+
+class Push(NamedTuple):
+    """A request of a gateway to us, as it came in."""
+
+    url: str
+    """Complete, with its query, as the gateway addressed it."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+class PushRefused(Exception):
+    """A pushed report is not from the gateway, stale, or not to be read. The text says why; it holds no secret."""
+
+
+@runtime_checkable
+class Pushing(Protocol):
+    """A channel whose gateway sends reports by itself."""
+
+    def read_push(self, push: Push, now: float) -> Sequence[Report]:
+        """The reports of a genuine push; `now` in seconds since the epoch. Raises `PushRefused`."""
+        ...
+
+
 class Channel(Protocol):
     """One configured way to deliver.
 
@@ -88,7 +162,7 @@ class Channel(Protocol):
     async def deliver(self, message: Message) -> TryResult: ...
 
     async def balance(self) -> Balance:
-        """Ask the gateway what is left. Raises `ChannelError`."""
+        """Ask the gateway what is left. Raises `ChannelError`; `NoBalance` where it can't be asked."""
         ...
 
     async def aclose(self) -> None: ...

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError, NotSent
 from otp_service.channels.sms_aspx.answers import Verdict, judge
@@ -14,7 +15,7 @@ from otp_service.channels.sms_aspx.leaves import WORDS, Leaves, UnreadableError,
 from otp_service.channels.sms_aspx.rules import SUCCESS_WORDS
 from otp_service.channels.sms_aspx.settings import SmsAspxSettings
 from otp_service.channels.sms_aspx.words import gateway_words
-from otp_service.ports import Balance, ChannelError, Message, Outcome, Reason, TryResult
+from otp_service.ports import Balance, ChannelError, Message, NoBalance, Outcome, Reason, TryResult
 
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -44,16 +45,17 @@ class SmsAspxChannel:
                 Outcome.REJECTED, Reason.NUMBER, "this channel sends to mainland China mobiles (+86 1…) only"
             )
         ends = asyncio.get_running_loop().time() + self.deadline
-        verdict = await self._try(mobile, message.text, ends)
+        settings = replace(self._settings, extno=message.extno) if message.extno else self._settings
+        verdict = await self._try(settings, mobile, message.text, ends)
         if verdict.stale and asyncio.get_running_loop().time() < ends:
             # The timestamp was refused before the message was looked at: a second request sends no second SMS.
-            verdict = await self._try(mobile, message.text, ends)
+            verdict = await self._try(settings, mobile, message.text, ends)
         return verdict.result
 
     async def balance(self) -> Balance:
         form = balance_form(self._settings, self._clock())
         if form is None:
-            raise ChannelError(f"profile {self._settings.profile} offers no balance query")
+            raise NoBalance(f"profile {self._settings.profile} offers no balance query")
         ends = asyncio.get_running_loop().time() + self.deadline
         try:
             answer = await self._post(form, ends)
@@ -66,9 +68,9 @@ class SmsAspxChannel:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _try(self, mobile: str, text: str, ends: float) -> Verdict:
+    async def _try(self, settings: SmsAspxSettings, mobile: str, text: str, ends: float) -> Verdict:
         try:
-            form = send_form(self._settings, mobile, text, self._clock())
+            form = send_form(settings, mobile, text, self._clock())
         except UnicodeEncodeError:
             detail = f"the text holds a character that {self._settings.encoding} lacks"
             return Verdict(TryResult(Outcome.REJECTED, Reason.CONTENT, detail))

@@ -1,0 +1,110 @@
+"""What every `[[channels]]` table may hold, whatever its protocol: what it carries, in which order, in which voice."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from otp_service.config.fields import NAME_HINT, Float, Int, Items, Limit, Locale, Name
+from otp_service.config.section import Section
+from otp_service.policy import Window
+
+_WINDOWS = 'limits such as ["5/1h", "10/24h"]'
+_EXTNO_KEY = re.compile(r"(\*|[a-z][a-z0-9_-]{0,31})(/[a-z][a-z0-9_-]{0,31})?")
+
+
+class ChannelSection(Section):
+    """One protocol's table extends this. `protocol` chooses the table."""
+
+    name: Name = Field(description=NAME_HINT)
+    protocol: str
+    signature: str = Field("", max_length=20, description="2 to 20 characters, without 【】")
+    signature_position: Literal["front", "rear", "gateway"] = Field(
+        "front", description='"front", "rear" or "gateway" (it adds the signature itself)'
+    )
+    messages: dict[Name, dict[Locale, str]] = Field({}, description="texts by purpose and locale")
+    answer_within: Float = Field(1.5, gt=0, description="seconds, less than deadline")
+    deadline: Float = Field(5.0, gt=0, le=30, description="seconds, at most 30")
+    proxy: SecretStr | None = Field(None, description='"http://host:port"')
+
+    purposes: Annotated[tuple[Name, ...], Items] | None = Field(
+        None, min_length=1, description='the purposes that it carries, such as ["login"]'
+    )
+    clients: Annotated[tuple[Name, ...], Items] | None = Field(
+        None, min_length=1, description='the clients that it serves, such as ["shop"]'
+    )
+    regions: Annotated[tuple[str, ...], Items] | None = Field(
+        None, min_length=1, description='the regions that it reaches, such as ["CN"], or ["*"]'
+    )
+    prefixes: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{1,14}$")], ...], Items] | None = (
+        Field(None, min_length=1, description='beginnings of numbers, such as ["+86138", "+852"]')
+    )
+    priority: Int | None = Field(None, ge=0, le=1000, description="0 to 1000; the lowest goes first")
+    weight: Int = Field(1, ge=1, le=1000, description="1 to 1000: its share among channels of one priority")
+    recipient_limits: Annotated[tuple[Limit, ...], Items] | None = Field(None, description=_WINDOWS)
+    extnos: dict[str, str] = Field({}, description='by "client", "client/purpose" or "*/purpose"')
+    balance_low: Float | None = Field(None, description="a balance below which you want to be told")
+
+    signature_style: ClassVar[Literal["brackets", "prefix"]] = "prefix"
+    home_regions: ClassVar[frozenset[str] | None] = None
+    """Where gateways of this kind reach people at all; None for no bound."""
+    carries_text: ClassVar[bool] = True
+    """False where the gateway holds the texts and is given the values only."""
+
+    @property
+    def charset(self) -> Literal["utf-8", "gbk"]:
+        """What the gateway takes texts in."""
+        return "utf-8"
+
+    @property
+    def default_recipient_limits(self) -> tuple[Window, ...]:
+        """What gateways of this kind are known to refuse beyond: they order the channels, and refuse nothing."""
+        return ()
+
+    def plain(self) -> dict[str, Any]:
+        """Every key with its value: secrets as text, "" for what is not given."""
+        return {key: _plain(getattr(self, key)) for key in type(self).model_fields}
+
+    @field_validator("regions")
+    @classmethod
+    def _are_regions(cls, regions: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for region in regions or ():
+            if region != "*" and region not in SUPPORTED_REGIONS:
+                raise ValueError(f"{region[:8]!r} is not an ISO 3166 region")
+        return regions
+
+    @field_validator("extnos")
+    @classmethod
+    def _are_extnos(cls, extnos: dict[str, str]) -> dict[str, str]:
+        for key in extnos:
+            if not _EXTNO_KEY.fullmatch(key):
+                raise ValueError(f'{key[:32]!r} names nobody; write "client", "client/purpose" or "*/purpose"')
+        return extnos
+
+    @model_validator(mode="after")
+    def _answers_before_its_deadline(self) -> Self:
+        if self.answer_within >= self.deadline:
+            raise ValueError("answer_within: must be less than deadline")
+        return self
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return "" if value is None else value
+
+
+def http_address(url: str, query: str = "") -> str:
+    """Check a gateway's address; `query` is a pattern of what may follow the ?. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an http:// or https:// address")
+    if parts.username or parts.password or parts.fragment or not re.fullmatch(query, parts.query):
+        raise ValueError("holds a user, a query or a fragment; credentials have their own keys")
+    return url

@@ -1,0 +1,5 @@
+"""One module a protocol: its table. Each key's `description` finishes the sentence "write …" of the error about it."""
+
+from otp_service.config.protocols.any_channel import AnyChannel
+
+__all__ = ["AnyChannel"]

@@ -1,0 +1,12 @@
+"""`AnyChannel`: a `[[channels]]` table, whose `protocol` says which."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from otp_service.config.protocols.sms_aspx import SmsAspx
+from otp_service.config.protocols.twilio import Twilio
+
+AnyChannel = Annotated[SmsAspx | Twilio, Field(discriminator="protocol")]

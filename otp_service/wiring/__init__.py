@@ -1,0 +1,21 @@
+"""The one place that knows every adapter: from a configuration to what runs."""
+
+from otp_service.wiring.api import app, build_admin, build_app, build_keyring, build_verifier
+from otp_service.wiring.channels import build_channel, channel_settings
+from otp_service.wiring.server import ask_server, check_server, check_start
+from otp_service.wiring.worker import build_voices, build_worker
+
+__all__ = [
+    "app",
+    "ask_server",
+    "build_admin",
+    "build_app",
+    "build_channel",
+    "build_keyring",
+    "build_verifier",
+    "build_voices",
+    "build_worker",
+    "channel_settings",
+    "check_server",
+    "check_start",
+]

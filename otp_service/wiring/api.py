@@ -1,0 +1,64 @@
+"""The API, its administrative address, and what both judge by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from otp_service import __version__, store
+from otp_service import config as configuration
+from otp_service.api_keys import ClientKeys
+from otp_service.config import Config
+from otp_service.keyring import Keyring
+from otp_service.logs import configure_logs
+from otp_service.store.facts import Unreachable
+from otp_service.verifier import Verifier
+from otp_service.web.admin import admin_app
+from otp_service.web.health import Readiness
+from otp_service.web.service import Service
+from otp_service.wiring.server import check_server, check_start
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+    from flask import Flask
+
+
+def build_keyring(config: Config) -> Keyring:
+    return Keyring(config.secret_key_pairs(), config.fingerprint_key())
+
+
+def build_verifier(config: Config) -> Verifier:
+    redis_store = store.RedisStore(store.connect(config.redis.url.get_secret_value()), config.redis.prefix)
+    return Verifier(redis_store, build_keyring(config), config.rules())
+
+
+def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False) -> Flask:
+    """The API. `draining` is asked at each `/readyz`: True takes this process out of the balancer."""
+    # Imported here: workers and the command line go without Flask.
+    from otp_service.web.app import create_app
+
+    return create_app(Service(verifier, ClientKeys(config.client_keys()), draining, __version__))
+
+
+def build_admin(is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:
+    """What `admin_bind` serves; `is_up` tells whether Redis answers."""
+    return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()))
+
+
+def app() -> Flask:
+    """The API for another WSGI server, as `gunicorn 'otp_service.wiring:app()'`; its file is named by OTP_CONFIG."""
+    configure_logs()
+    path = os.environ.get("OTP_CONFIG")
+    config = configuration.load(Path(path) if path else None, os.environ)
+    check_start(config, os.environ)
+    try:
+        warning = check_server(config)
+    except Unreachable as error:
+        warning = f"redis: {error}; its maxmemory-policy is not checked"
+    if warning:
+        structlog.get_logger("otp_service.wiring").warning(warning)
+    return build_app(config, build_verifier(config))

@@ -1,0 +1,44 @@
+"""What must be true of the Redis server, and of the environment, before anything serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from otp_service import store
+from otp_service.config import Config
+from otp_service.errors import ConfigError
+from otp_service.store.facts import ServerFacts
+from otp_service.wiring.channels import channel_settings
+
+
+def ask_server(config: Config) -> ServerFacts:
+    """Raises store.facts.Unreachable."""
+    client = store.connect(config.redis.url.get_secret_value())
+    try:
+        return ServerFacts.ask(client)
+    finally:
+        client.close()
+
+
+def check_server(config: Config) -> str | None:
+    """Every key of ours has a TTL, so an evicting server would reset limits and lose sends: refuse it.
+
+    Returns a warning where the server does not tell. Raises ConfigError, or store.facts.Unreachable.
+    """
+    facts = ask_server(config)
+    if facts.evicts and not config.redis.allow_eviction:
+        raise ConfigError(
+            f"redis: maxmemory-policy is {facts.eviction_policy}, which evicts keys, and with them limits and sends; "
+            "set it to noeviction on the server, or redis.allow_eviction = true to accept the loss"
+        )
+    if facts.eviction_policy is None:
+        return "redis: the server does not tell its maxmemory-policy; make sure that it is noeviction"
+    return None
+
+
+def check_start(config: Config, environ: Mapping[str, str]) -> None:
+    """What can be refused before anything is asked over the network. Raises ConfigError."""
+    if environ.get("FLASK_DEBUG", "0").lower() not in {"", "0", "false", "no"}:  # Flask's own words for "off"
+        raise ConfigError("FLASK_DEBUG is set: a debugger gives away codes and keys; unset it")
+    for channel in config.channels:
+        channel_settings(channel)

@@ -1,0 +1,40 @@
+"""The delivery worker, with everything that it works with."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from otp_service import store
+from otp_service.config import Config
+from otp_service.delivery import Composer, Delivery, Route, Voice, Worker
+from otp_service.delivery.worker import BLOCK_MS
+from otp_service.wiring.api import build_keyring
+from otp_service.wiring.channels import build_channel
+
+
+@asynccontextmanager
+async def build_worker(config: Config) -> AsyncIterator[Worker]:
+    """A worker for the event loop that enters this; leaving closes its connections. Raises ConfigError."""
+    channels = [build_channel(channel) for channel in config.channels]
+    # Hosts of one image may share a name and a process id: the last word makes each worker its own consumer.
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    client = store.connect_async(config.redis.url.get_secret_value(), BLOCK_MS / 1000)
+    outbox = store.RedisOutbox(client, name, config.redis.prefix)
+    composer = Composer(build_keyring(config), config.rules().policies, build_voices(config))
+    delivery = Delivery(outbox, Route(channels, config.routing.on_unknown), composer)
+    idle_ms = round(3000 * max(channel.deadline for channel in channels))
+    try:
+        yield Worker(outbox, delivery, name, config.delivery.concurrency, idle_ms)
+    finally:
+        for channel in channels:
+            await channel.aclose()
+        await outbox.aclose()
+
+
+def build_voices(config: Config) -> dict[str, Voice]:
+    """How each channel speaks, by its name."""
+    return {name: Voice(said.catalogue, said.signature, config.variables) for name, said in config.texts().items()}
