@@ -7,6 +7,7 @@ from otp_service.calls import StartRequest
 from otp_service.errors import FieldError, Forbidden, InvalidRequest, RecipientBlocked, UnknownPurpose
 from otp_service.policy import Client, Policy, Rules
 from otp_service.recipient import NEVER_SENT, Recipient
+from otp_service.routes import ChannelRule, eligible
 
 
 class Admission:
@@ -33,14 +34,31 @@ class Admission:
             raise InvalidRequest(
                 f"missing: {', '.join(missing)}", errors=[FieldError(f"/{name}", detail) for name in missing]
             )
-        self.channel(request.channel)
         if request.locale is not None and not locales.valid_locale(request.locale):
             raise _invalid("/locale", "write a language tag such as zh-CN or en")
+        self.channel(request.channel)
         return self._reachable(self.recipient(request.to))
 
     def channel(self, channel: str | None) -> None:
-        if channel is not None and channel not in self._rules.channels:
-            raise _invalid("/channel", f"there is no such channel; there are: {', '.join(self._rules.channels)}")
+        names = [rule.name for rule in self._rules.channels]
+        if channel is not None and channel not in names:
+            raise _invalid("/channel", f"there is no such channel; there are: {', '.join(names)}")
+
+    def route(self, client: str, purpose: str, to: Recipient, channel: str | None) -> tuple[ChannelRule, ...]:
+        """The channels that may carry this send; only the one that the caller names, if it names one."""
+        if to.e164 in self._rules.test_numbers:
+            return ()
+        route = eligible(self._rules.channels, client, purpose, to)
+        if not route:
+            raise RecipientBlocked(
+                "No channel carries this purpose to numbers of this country; the settings are regions, prefixes, "
+                "purposes and clients of channels."
+            )
+        if not channel:
+            return route
+        if pinned := tuple(rule for rule in route if rule.name == channel):
+            return pinned
+        raise _invalid("/channel", f"it does not carry this; there are: {', '.join(rule.name for rule in route)}")
 
     def recipient(self, to: str) -> Recipient:
         return recipient.parse(to, self._rules.default_region)

@@ -18,6 +18,16 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """How a send is asked for, beside what it is."""
+
+    request_id: str = ""
+    """Goes with the send to its last log line."""
+    wait: float = 0.0
+    """Seconds that the caller gives the first try to come to an outcome."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartRequest:
     """What a start says; the values are well-formed, their meaning is not yet judged."""
 
@@ -32,12 +42,14 @@ class StartRequest:
     """Canonical text of an IPv4 or IPv6 address."""
     deliver: bool = True
     metadata: Mapping[str, str] | None = field(default=None, repr=False)
+    asking: Asking = Asking()
 
 
 @dataclass(frozen=True, slots=True)
 class ResendRequest:
     channel: str | None = None
     exclude_last: bool = False
+    asking: Asking = Asking()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from otp_service.calls import Idempotency
 from otp_service.errors import IdempotencyMismatch, OtpServiceError
 from otp_service.keyring import NONCE_BYTES, Keyring
-from otp_service.ports import Full, Missing, Row, Store
+from otp_service.ports import Full, Missing, Row, Store, Suppressed
 
 KEPT = frozenset({"created", "resent", "approved", "mismatch", "valid"})
 """The results that changed or counted something: their answers are given again, every other request runs anew."""
@@ -55,7 +55,7 @@ def once(
         return _decode(claim.answer)
     try:
         done = transition(claim.nonce)
-    except (OtpServiceError, Missing, Full):
+    except (OtpServiceError, Missing, Full, Suppressed):
         store.release(name, claim.nonce)
         raise
     if done.row.result in KEPT:

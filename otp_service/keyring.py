@@ -32,6 +32,7 @@ _ID_CHARS = frozenset(_ALPHABET)
 _ID_PREFIX = "ver_"
 _ID_LENGTH = len(_ID_PREFIX) + 1 + (NONCE_BYTES + _OWNER_BYTES) * 8 // 5
 _NAME_BYTES = 16
+_NAMES = ("recipient", "prefix", "owner", "mask", "scope", "client_ip", "context", "idempotency", "report")
 
 
 class SealBroken(OtpServiceError):
@@ -57,7 +58,17 @@ class Keyring:
         self.current = self.kids[0]
         self._naming = {
             use: _hkdf(fingerprint_key, use)
-            for use in ("recipient", "prefix", "owner", "mask", "scope", "client_ip", "context", "idempotency")
+            for use in (
+                "recipient",
+                "prefix",
+                "owner",
+                "mask",
+                "scope",
+                "client_ip",
+                "context",
+                "idempotency",
+                "report",
+            )
         }
         # Bound per instance, so that the derived keys live no longer than the keyring.
         self._key = lru_cache(maxsize=4096)(self._derive)
@@ -86,6 +97,10 @@ class Keyring:
 
     def idempotency(self, client: str, *parts: str | bytes) -> str:
         return self._name("idempotency", client, *parts)
+
+    def report(self, channel: str, gateway_id: str) -> str:
+        """The try that a gateway's id stands for."""
+        return self._name("report", channel, gateway_id)
 
     def _name(self, use: str, *parts: str | bytes | None) -> str:
         digest = hmac.digest(self._naming[use], _framed(*parts), "sha256")[:_NAME_BYTES]

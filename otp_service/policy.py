@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from otp_service.routes import ChannelRule
 
 CODE_LENGTHS = range(6, 11)
 """NIST SP 800-63B §5.1.3.2: a secret of at least six decimal digits; ten is what people still copy without error."""
@@ -117,8 +120,10 @@ class Rules:
     default_region: str = ""
     regions: frozenset[str] = frozenset()
     """ISO 3166 regions that we send to; `*` is everywhere."""
-    channels: tuple[str, ...] = ()
-    """Names of the configured channels, in their order."""
+    channels: tuple[ChannelRule, ...] = ()
+    """The configured channels, in their order."""
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict)
+    listened: frozenset[str] = frozenset()
+    """Clients whose events somebody subscribed to; `*` is all."""
     outbox_max: int = 10_000
     """Sends that may wait in one of the 32 partitions before a start is refused with `unavailable`."""

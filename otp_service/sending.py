@@ -5,19 +5,41 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from otp_service import codes, snapshot, tokens
-from otp_service.calls import ResendRequest, StartRequest
+from otp_service import codes, recipient, snapshot, tokens
+from otp_service.admission import Admission
+from otp_service.availability import Availability
+from otp_service.calls import Asking, ResendRequest, StartRequest
 from otp_service.errors import OtpServiceError, RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Policy, Rules, TestNumber, Window
-from otp_service.ports import Full, Missing, Moved, NewRecord, Prior, Refused, Row, SendTerms, Store, StoreDown, View
+from otp_service.ports import (
+    Full,
+    Missing,
+    Moved,
+    NewRecord,
+    Prior,
+    Refused,
+    Row,
+    SendTerms,
+    Store,
+    StoreDown,
+    Suppressed,
+    View,
+)
 from otp_service.recipient import Recipient
+from otp_service.routes import ChannelRule
+from otp_service.verification import Delivery
+
+MAX_WAIT_SECONDS = 5.0
+"""RFC 7240 §4.3 leaves the bound of `Prefer: wait` to the server."""
+EVERYBODY = "*"
 
 _MOVES = 8
 """How often a send follows a pending verification that others move under it before it gives up."""
@@ -31,8 +53,10 @@ def window_terms(windows: Iterable[Window]) -> str:
 class Sending:
     """Start and resend, below the judgement of what may be sent at all."""
 
-    def __init__(self, store: Store, keyring: Keyring, rules: Rules) -> None:
+    def __init__(self, store: Store, keyring: Keyring, rules: Rules, admission: Admission) -> None:
         self._store = store
+        self._admission = admission
+        self._availability = Availability(store, rules.channels)
         self._keyring = keyring
         self._rules = rules
         self._recipient_windows = window_terms(rules.limits.recipient)
@@ -45,10 +69,13 @@ class Sending:
         if test:
             self._still_a_test(test)
         id = self._keyring.new_id(client.name, to.e164, to.prefix, base64.urlsafe_b64decode(nonce))
+        route = self._route(client.name, request.purpose, to, request.channel)
         record = self._record(id, client, request, to, policy, test)
-        terms = self._terms(policy, to.e164, nonce, test, channel=request.channel or "")
+        terms = self._terms(policy, to.e164, nonce, test, route)
+        terms = replace(terms, channel=request.channel or "", **_asked(request.asking))
         with self._charged(record.fields["ip"], nonce) as prior:
-            return self._follow(id, client, record, policy, replace(terms, prior=prior))
+            done = self._follow(id, client, record, policy, replace(terms, prior=prior))
+        return self._awaited(client, done, request.asking.wait)
 
     def _follow(self, id: VerificationId, client: Client, record: NewRecord, policy: Policy, terms: SendTerms) -> Done:
         current: VerificationId | None = None
@@ -72,7 +99,9 @@ class Sending:
             if policy is None:
                 raise UnknownPurpose("The purpose of this verification is no longer configured.")
             channel = request.channel or ("" if request.exclude_last else view.channel)
-            terms = self._terms(policy, to, nonce, self._test_number(to), channel)
+            route = self._route(client.name, view.row.purpose, recipient.parse(to, ""), channel) if to else ()
+            terms = self._terms(policy, to, nonce, self._test_number(to), route)
+            terms = replace(terms, channel=channel, **_asked(request.asking))
             if request.exclude_last:
                 terms = replace(terms, avoid=_last_channel(view))
             if policy.resend == "rotate":
@@ -80,8 +109,27 @@ class Sending:
             with self._charged(view.client_ip, nonce) as prior:
                 result = self._store.resend(id, client.name, view.scope, replace(terms, prior=prior))
                 if not isinstance(result, Moved):
-                    return self._resent(id, result)
+                    return self._awaited(client, self._resent(id, result), request.asking.wait)
         raise _contended()
+
+    def _route(self, client: str, purpose: str, to: Recipient, channel: str | None) -> tuple[ChannelRule, ...]:
+        """The channels that may carry it. Raises Unavailable where none may be asked now."""
+        route = self._admission.route(client, purpose, to, channel)
+        if route:
+            self._availability.check(route, to)
+        return route
+
+    def _awaited(self, client: Client, done: Done, seconds: float) -> Done:
+        """The same, as it stands once the send's first try has an outcome, or after `seconds`."""
+        id = self._keyring.parse_id(done.id)
+        if not seconds or id is None or done.row.delivery != Delivery.QUEUED:
+            return done
+        try:
+            self._store.await_outcome(id, min(seconds, MAX_WAIT_SECONDS))
+            row = self._store.view(id, client.name).row
+        except StoreDown:
+            return done  # it was started: that answer must not be lost
+        return replace(done, row=replace(row, result=done.row.result))
 
     # --- what a send consists of ----------------------------------------------------------------------------------
 
@@ -101,6 +149,7 @@ class Sending:
             "purpose": request.purpose,
             "kid": kid,
             "scope": scope,
+            "who": keyring.recipient(to.e164),
             "ip": keyring.client_ip(network_of(request.client_ip)) if request.client_ip and not test else "",
             "bindings": bindings_of(request.session, request.context),
             "to": keyring.seal(kid, id.text, "to", to.e164),
@@ -112,6 +161,8 @@ class Sending:
             "token_ttl": policy.token_ttl,
             **self._code_fields(id, client, request, policy, test),
         }
+        if not self._rules.listened.isdisjoint({client.name, EVERYBODY}):
+            fields["listen"] = 1
         if request.metadata:
             fields["metadata"] = keyring.seal(kid, id.text, "metadata", json.dumps(dict(request.metadata)))
         context = keyring.context(request.context)
@@ -133,8 +184,11 @@ class Sending:
             fields["test"] = 1
         return fields
 
-    def _terms(self, policy: Policy, to: str, nonce: str, test: TestNumber | None, channel: str) -> SendTerms:
+    def _terms(
+        self, policy: Policy, to: str, nonce: str, test: TestNumber | None, route: Sequence[ChannelRule]
+    ) -> SendTerms:
         """A test number costs nothing and reaches nobody: no cooldown, no window."""
+        refusing = route if all(rule.strict for rule in route) else ()
         return SendTerms(
             nonce=nonce,
             recipient=self._keyring.recipient(to),
@@ -143,7 +197,8 @@ class Sending:
             max_sends=policy.max_sends,
             outbox_max=self._rules.outbox_max,
             queue=test is None,
-            channel=channel,
+            route=tuple(rule.name for rule in route),
+            channel_windows=tuple((rule.name, window_terms(rule.recipient_windows)) for rule in refusing),
         )
 
     def _rotate_current(self, current: VerificationId, client: Client, terms: SendTerms) -> SendTerms:
@@ -191,7 +246,7 @@ class Sending:
         wait = self._store.charge(name, self._client_ip_windows, nonce)
         try:
             yield Prior("client_ip", wait) if wait else Prior()
-        except (OtpServiceError, Full, Missing):
+        except (OtpServiceError, Full, Missing, Suppressed):
             self._refund(name, nonce)
             raise
 
@@ -201,6 +256,10 @@ class Sending:
             self._store.refund(name, nonce)
         except StoreDown:
             return
+
+
+def _asked(asking: Asking) -> dict[str, Any]:
+    return {"request_id": asking.request_id, "wait": asking.wait > 0}
 
 
 def bindings_of(session: str | None, context: object | None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from otp_service import snapshot, tokens
 from otp_service.admission import Admission
@@ -23,13 +23,14 @@ from otp_service.errors import (
     FieldError,
     InvalidRequest,
     NotFound,
+    RecipientBlocked,
     TokenUsed,
     Unavailable,
 )
 from otp_service.idempotency import Done, once
 from otp_service.keyring import Keyring, SealBroken, VerificationId
 from otp_service.policy import Client, Rules
-from otp_service.ports import Attempt, Full, Missing, OtherLength, Refused, Store, StoreDown, Unbound
+from otp_service.ports import Attempt, Full, Missing, OtherLength, Refused, Store, StoreDown, Suppressed, Unbound
 from otp_service.sending import Sending, bindings_of, window_terms
 from otp_service.verification import Status, Verification
 
@@ -53,7 +54,7 @@ class Verifier:
         self._store = store
         self._keyring = keyring
         self._admission = Admission(rules)
-        self._sending = Sending(store, keyring, rules)
+        self._sending = Sending(store, keyring, rules, self._admission)
         self._failure_windows = window_terms(rules.limits.failures)
 
     # --- start, resend, cancel ------------------------------------------------------------------------------------
@@ -90,6 +91,18 @@ class Verifier:
         with self._closed():
             view = self._store.view(id, client.name)
             return snapshot.verification(self._keyring, id.text, view.row, view.tries)
+
+    def lookup(self, client: Client, to: str) -> tuple[Verification, ...]:
+        """This client's latest verifications of a recipient, ended ones included, newest first: for support."""
+        number = self._admission.recipient(to)
+        with self._closed():
+            owner, partition = self._keyring.owner(client.name, number.e164), self._keyring.partition(number.prefix)
+            return tuple(self._remembered(client, self._store.recent(partition, owner)))
+
+    def _remembered(self, client: Client, ids: Sequence[str]) -> Iterator[Verification]:
+        for id in ids:
+            with suppress(NotFound):
+                yield self.get(client, id)
 
     # --- check ----------------------------------------------------------------------------------------------------
 
@@ -233,6 +246,10 @@ class Verifier:
         except StoreDown as error:
             raise Unavailable(
                 "The store did not answer; whether this request counted is not known.", retry_after=2
+            ) from error
+        except Suppressed as error:
+            raise RecipientBlocked(
+                "The person behind this number asked to get no more messages; the list is the suppression list."
             ) from error
         except Full as error:
             raise Unavailable("Too many messages are waiting to be sent; try again later.", retry_after=5) from error

@@ -107,7 +107,7 @@ class TestTheExample:
         """The example of the contract is a configuration."""
         rules = read().rules()
 
-        assert rules.channels == ("primary",)
+        assert [channel.name for channel in rules.channels] == ["primary"]
         assert rules.regions == {"CN"}
         assert rules.policies["signup"].cooldown == (60, 60, 120)
         assert rules.limits.recipient == (Window(5, 3600), Window(10, 86400))

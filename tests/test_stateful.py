@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from otp_service.errors import CodeMismatch, Ended, NotFound, Problem, RateLimited
 from otp_service.policy import Limits, Window
-from otp_service.ports import Begun, NoChannel, Outcome, Reason, TryResult, Verdict
+from otp_service.ports import Begun, Candidate, NoChannel, Outcome, Reason, TryResult, Verdict
 from otp_service.verification import OPEN_DELIVERIES, Status
 from otp_service.verifier import ResendRequest
 from tests.world import ACCEPTED, SHOP, Server, World
@@ -210,15 +210,15 @@ class Lives(RuleBasedStateMachine):
         """What a worker does, step by step, without its waiting: due moments first, then every entry to its end."""
         _, outbox = self.world.worker()
         await outbox.open()
-        while await outbox.wake(64):
+        while (await outbox.wake(64))[0]:
             pass
         for entry in await outbox.read(64, 0):
-            channels = ["primary", "backup"]
+            channels = [Candidate("primary"), Candidate("backup")]
             verdict = Verdict.DONE
             while isinstance(step := await outbox.take(entry, "f", channels, "failover"), Begun):
-                channels.remove(step.channel)
+                channels = [one for one in channels if one.channel != step.channel]
                 result = answers[len(channels) % len(answers)]
-                await outbox.record(entry, step.index, "f", result, 1)
+                await outbox.record(entry, step, "f", result, 1)
                 if result.outcome is Outcome.ACCEPTED:
                     break
             if isinstance(step, NoChannel):
@@ -252,7 +252,7 @@ class Lives(RuleBasedStateMachine):
         client = self.world.server.client
         for key in client.keys("otp:*"):
             if client.pttl(key) == -1:
-                assert key.endswith((b":outbox", b":due"))
+                assert key.endswith((b":outbox", b":due", b":later"))
         for record in client.keys("*:v:*"):
             fields = client.hgetall(record)
             if fields[b"status"] != b"pending":

@@ -31,7 +31,7 @@ from otp_service.errors import (
 )
 from otp_service.keyring import Keyring
 from otp_service.policy import Client, Limits, TestNumber, Window
-from otp_service.ports import Begun, Outcome, TryResult
+from otp_service.ports import Begun, Candidate, Outcome, TryResult
 from otp_service.verification import Delivery, Status
 from otp_service.verifier import CheckRequest, ResendRequest
 from tests.world import ACCEPTED, BANK, FINGERPRINT, NUMBER, SECRET, SHOP, UNLIMITED, Server, World
@@ -956,10 +956,10 @@ def hand_over(world: World, during: Callable[[], None], result: TryResult = ACCE
         _, outbox = world.worker()
         await outbox.open()
         for entry in await outbox.read(10, 10):
-            begun = await outbox.take(entry, "f", ["primary"], "failover")
+            begun = await outbox.take(entry, "f", [Candidate("primary")], "failover")
             if isinstance(begun, Begun):
                 during()
-                await outbox.record(entry, begun.index, "f", result, 1)
+                await outbox.record(entry, begun, "f", result, 1)
         await outbox.aclose()
 
     asyncio.run(work())

@@ -11,12 +11,13 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from otp_service.delivery import Composer, Delivery, Route, Voice, Worker
+from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
 from otp_service.keyring import Keyring
 from otp_service.messages import Catalogue
 from otp_service.policy import Client, Limits, Policy, Rules
 from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
-from otp_service.store import RedisOutbox, RedisStore
+from otp_service.routes import ChannelRule
+from otp_service.store import RedisOutbox, RedisStandings, RedisStore, Trips
 from otp_service.store.scripts import SCRIPTS, Script
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -97,9 +98,10 @@ class World:
             limits=limits or Limits(),
             default_region="CN",
             regions=frozenset({"CN"}),
-            channels=("primary", "backup"),
+            channels=(ChannelRule("primary", priority=0), ChannelRule("backup", priority=1)),
         )
         self.on_unknown: Any = "failover"
+        self.reporting: set[str] = set()
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -151,11 +153,19 @@ class World:
     def worker(
         self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None
     ) -> tuple[Worker, RedisOutbox]:
-        outbox = RedisOutbox(self.server.make_async(), consumer or name, scripts=MOVABLE)
+        client = self.server.make_async()
+        trips = Trips(client, MOVABLE)
+        outbox = RedisOutbox(client, consumer or name, trips=trips)
+        router = Router(RedisStandings(trips), self.rules.channels, {one.name: one.deadline for one in self.gateways})
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))
         composer = Composer(self.keyring, self.rules.policies, {gateway.name: voice for gateway in self.gateways})
-        delivery = Delivery(outbox, Route(self.gateways, self.on_unknown), composer)
-        return Worker(outbox, delivery, name, idle_ms=idle_ms, block_ms=50), outbox
+        route = Route(self.gateways, router, self.on_unknown, frozenset(self.reporting))
+        return Worker(outbox, Delivery(outbox, route, composer), router, name, idle_ms=idle_ms, block_ms=50), outbox
+
+    async def is_idle(self) -> None:
+        """Return once no send waits in an outbox or is worked on."""
+        while any(self.server.client.xlen(key) for key in self.server.client.keys("*:outbox")):
+            await asyncio.sleep(0.02)
 
     def deliver(self, for_seconds: float = 0.3) -> None:
         """Let one worker run until it has done what there is to do."""

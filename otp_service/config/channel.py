@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator, model
 from otp_service.config.fields import NAME_HINT, Float, Int, Items, Limit, Locale, Name
 from otp_service.config.section import Section
 from otp_service.policy import Window
+from otp_service.routes import ChannelRule
 
 _WINDOWS = 'limits such as ["5/1h", "10/24h"]'
 _EXTNO_KEY = re.compile(r"(\*|[a-z][a-z0-9_-]{0,31})(/[a-z][a-z0-9_-]{0,31})?")
@@ -43,7 +44,9 @@ class ChannelSection(Section):
     prefixes: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^\+[0-9]{1,14}$")], ...], Items] | None = (
         Field(None, min_length=1, description='beginnings of numbers, such as ["+86138", "+852"]')
     )
-    priority: Int | None = Field(None, ge=0, le=1000, description="0 to 1000; the lowest goes first")
+    priority: Int | None = Field(
+        None, ge=0, le=1000, description="0 to 1000; the lowest goes first, by default the order of the file"
+    )
     weight: Int = Field(1, ge=1, le=1000, description="1 to 1000: its share among channels of one priority")
     recipient_limits: Annotated[tuple[Limit, ...], Items] | None = Field(None, description=_WINDOWS)
     extnos: dict[str, str] = Field({}, description='by "client", "client/purpose" or "*/purpose"')
@@ -69,6 +72,21 @@ class ChannelSection(Section):
         """Every key with its value: secrets as text, "" for what is not given."""
         return {key: _plain(getattr(self, key)) for key in type(self).model_fields}
 
+    def rule(self, place: int) -> ChannelRule:
+        """What it carries, and when its turn comes: by its priority, else by its `place` in the file."""
+        return ChannelRule(
+            name=self.name,
+            purposes=_set(self.purposes),
+            clients=_set(self.clients),
+            regions=_set(self.regions),
+            prefixes=self.prefixes or (),
+            home=self.home_regions,
+            priority=place if self.priority is None else self.priority,
+            weight=self.weight,
+            recipient_windows=self.default_recipient_limits if self.recipient_limits is None else self.recipient_limits,
+            strict=bool(self.recipient_limits),
+        )
+
     @field_validator("regions")
     @classmethod
     def _are_regions(cls, regions: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -90,6 +108,10 @@ class ChannelSection(Section):
         if self.answer_within >= self.deadline:
             raise ValueError("answer_within: must be less than deadline")
         return self
+
+
+def _set(names: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
 
 
 def _plain(value: object) -> object:

@@ -90,7 +90,7 @@ class Config(Section):
             limits=policy.Limits(self.limits.recipient, self.limits.failures, self.limits.client_ip),
             default_region=self.service.default_region,
             regions=frozenset(self.routing.regions or filter(None, [self.service.default_region])),
-            channels=tuple(channel.name for channel in self.channels),
+            channels=tuple(channel.rule(place) for place, channel in enumerate(self.channels)),
             test_numbers={entry.e164: entry for entry in self._fixed_codes()},
             outbox_max=self.delivery.outbox_max,
         )

@@ -2,6 +2,7 @@
 
 from otp_service.delivery.composer import Composer, Voice
 from otp_service.delivery.delivery import Delivery, Route
+from otp_service.delivery.routing import Router
 from otp_service.delivery.worker import Worker
 
-__all__ = ["Composer", "Delivery", "Route", "Voice", "Worker"]
+__all__ = ["Composer", "Delivery", "Route", "Router", "Voice", "Worker"]

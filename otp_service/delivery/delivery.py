@@ -9,19 +9,24 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
 
 from otp_service.delivery.composer import Composer
+from otp_service.delivery.judging import judge, verdict
+from otp_service.delivery.routing import Plan, Router
 from otp_service.keyring import SealBroken
 from otp_service.metrics import TRIES, TRY_SECONDS
 from otp_service.ports import (
     Begun,
+    Call,
+    Change,
     Channel,
     Entry,
+    Judgement,
     Message,
     NoChannel,
     Outbox,
@@ -35,23 +40,27 @@ from otp_service.ports import (
 
 _LOG = structlog.get_logger("otp_service.delivery")
 
-MIN_LEFT_MS = 30_000
-"""A code with less than this to live is not tried again: it would arrive as it dies."""
-_AGAIN_SECONDS = (3.0, 8.0)
-"""The jitter before the next round, so that a gateway that comes back is not met by everyone at once."""
-
+_HELD_SECONDS = (0.5, 1.0)
+"""How soon a paused send is looked at again: a resume is felt within a second or two."""
 _RECENT = 32
 """How many sends are remembered for those that are only played."""
 _AT_FIRST = (0.05, Verdict.ACCEPTED)
 """Before a worker has sent anything: a gateway that is near and well."""
 
+Announce = Callable[[str, Change], None]
+"""Told a channel whose breaker has opened or closed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The channels in the order in which they are tried, and what a silent one means for the next."""
+    """The ways out, and what a silent one means for the next."""
 
     channels: Sequence[Channel]
+    router: Router
     on_unknown: Literal["failover", "hold"] = "failover"
+    reporting: frozenset[str] = frozenset()
+    """Channels whose gateways report later."""
+    announce: Announce = lambda channel, change: None
 
 
 @dataclass(slots=True)
@@ -62,8 +71,10 @@ class _Round:
     fence: str
     asked: set[str] = field(default_factory=set)
     open: set[asyncio.Task[TryResult]] = field(default_factory=set)
-    retry_after: float = 0.0
-    """The longest wait that a gateway asked for, in seconds."""
+    began: float = field(default_factory=time.monotonic)
+    last: tuple[str, TryResult] | None = None
+    rests: dict[str, float] = field(default_factory=dict)
+    """Seconds after which a channel may be asked for this send again, as it said itself."""
 
 
 class Delivery:
@@ -71,34 +82,50 @@ class Delivery:
 
     def __init__(self, outbox: Outbox, route: Route, composer: Composer) -> None:
         self._outbox = outbox
+        self._route = route
+        self._router = route.router
         self._channels = {channel.name: channel for channel in route.channels}
-        self._on_unknown = route.on_unknown
         self._composer = composer
         self._recent = deque([_AT_FIRST], maxlen=_RECENT)
 
     async def deliver(self, entry: Entry, fence: str) -> None:
         """Bring one outbox entry to its end. Raises StoreDown: then the entry stays, and is reclaimed by somebody."""
         current = _Round(entry, fence)
-        began = time.monotonic()
         try:
-            verdict, delay = await self._hand_over(current)
-            self._remember(current, verdict, time.monotonic() - began)
+            if await self._is_held(entry):
+                wait = random.uniform(*_HELD_SECONDS)  # noqa: S311 (jitter is no secret)
+                await self._outbox.settle(entry, fence, Verdict.LATER, round(wait * 1000))
+                return
+            ending, delay = await self._hand_over(current)
+            self._remember(current, ending)
             # A try that was begun is heard out: a late answer is still recorded.
             await asyncio.gather(*current.open)
         except StoreDown:
             await asyncio.gather(*current.open, return_exceptions=True)
             raise
-        if verdict is not None:
-            await self._outbox.settle(entry, fence, verdict, delay)
-            _LOG.info("delivery", id=entry.id, send=entry.send, verdict=str(verdict), channels=sorted(current.asked))
+        if ending is not None:
+            await self._outbox.settle(entry, fence, ending, delay)
+            _log_end(current, ending)
+
+    async def _is_held(self, entry: Entry) -> bool:
+        """An operator holds back all sends, or those to this number's region or beginning."""
+        now, pauses = self._router.now, self._router.pauses
+        if pauses.until(now):
+            return True
+        if not pauses.some(now) or (found := await self._outbox.recipient(entry)) is None:
+            return False
+        try:
+            return bool(pauses.until(now, *self._composer.place(entry, *found)))
+        except SealBroken:
+            return False
 
     async def _hand_over(self, current: _Round) -> tuple[Verdict | None, int]:
         while True:
-            left = [name for name in self._channels if name not in current.asked]
-            step = await self._outbox.take(current.entry, current.fence, left, self._on_unknown)
+            plan = await self._router.plan(current.entry, current.asked, current.fence)
+            step = await self._outbox.take(current.entry, current.fence, plan.candidates, self._route.on_unknown)
             match step:
                 case Begun():
-                    result = await self._try(current, step)
+                    result = await self._try(current, step, plan)
                     if result is not None and result.outcome is Outcome.ACCEPTED:
                         return Verdict.ACCEPTED, 0
                 case NoChannel() if current.open:
@@ -106,7 +133,7 @@ class Delivery:
                     done, current.open = await asyncio.wait(current.open, return_when=asyncio.FIRST_COMPLETED)
                     await asyncio.gather(*done)
                 case NoChannel():
-                    return _verdict(current, step)
+                    return verdict(plan, step, current.rests)
                 case TakeEnd.LOST:
                     return None, 0
                 case TakeEnd.PRETEND:
@@ -116,39 +143,63 @@ class Delivery:
                 case TakeEnd.OVER:
                     return Verdict.DONE, 0
 
-    def _remember(self, current: _Round, verdict: Verdict | None, seconds: float) -> None:
+    def _remember(self, current: _Round, ending: Verdict | None) -> None:
         """How a real send went and how long it took, to play the next `deliver: false` by."""
-        if current.asked and verdict is not None:
-            self._recent.append((seconds, verdict))
+        if current.asked and ending is not None:
+            self._recent.append((time.monotonic() - current.began, ending))
 
     async def _play(self) -> Verdict:
         """Take as long as one of the latest sends, and come to its end: an unknown account looks like a known one."""
-        seconds, verdict = random.choice(self._recent)  # noqa: S311 (which one is no secret)
+        seconds, ending = random.choice(self._recent)  # noqa: S311 (which one is no secret)
         await asyncio.sleep(seconds)
-        return Verdict.DONE if verdict is Verdict.LATER else verdict
+        return Verdict.DONE if ending is Verdict.LATER else ending
 
-    async def _try(self, current: _Round, begun: Begun) -> TryResult | None:
+    # --- one try --------------------------------------------------------------------------------------------------
+
+    async def _try(self, current: _Round, begun: Begun, plan: Plan) -> TryResult | None:
         """Ask one channel; None when it is silent for `answer_within` seconds, and goes on by itself."""
         channel = self._channels[begun.channel]
+        holder = current.fence if begun.channel in plan.probes else ""
         current.asked.add(begun.channel)
-        task = asyncio.create_task(self._ask(current, begun, channel))
+        silent = asyncio.Event()
+        task = asyncio.create_task(self._ask(current, begun, channel, holder, silent))
         current.open.add(task)
         await asyncio.wait({task}, timeout=channel.answer_within)
         if not task.done():
+            silent.set()
+            took_ms = round(channel.answer_within * 1000)
+            await self._note(Call(channel.name, Judgement.SILENT, None, took_ms, holder))
             return None
         current.open.discard(task)
         return task.result()
 
-    async def _ask(self, current: _Round, begun: Begun, channel: Channel) -> TryResult:
+    async def _ask(
+        self, current: _Round, begun: Begun, channel: Channel, holder: str, silent: asyncio.Event
+    ) -> TryResult:
         message = self._compose(current.entry, begun)
         started = time.monotonic()
         result = await channel.deliver(message) if isinstance(message, Message) else message
         took = time.monotonic() - started
+        current.last = (channel.name, result)
+        current.rests[channel.name] = result.retry_after or 0.0
         TRIES.labels(channel.name, str(result.outcome), str(result.reason or "")).inc()
         TRY_SECONDS.labels(channel.name).observe(took)
-        current.retry_after = max(current.retry_after, result.retry_after or 0.0)
-        await self._outbox.record(current.entry, begun.index, current.fence, result, round(took * 1000))
+        if result.gateway_id and channel.name in self._route.reporting:
+            # First: a report that comes before the answer is written down must find its try.
+            name = self._composer.report_name(channel.name, result.gateway_id)
+            await self._outbox.expect_report(name, current.entry, begun)
+        # Silence was counted when it began.
+        judgement = Judgement.NEUTRAL if silent.is_set() else judge(result, took, channel.answer_within)
+        call = Call(channel.name, judgement, result, round(took * 1000), holder)
+        record = self._outbox.record(current.entry, begun, current.fence, result, round(took * 1000))
+        await asyncio.gather(record, self._note(call))
         return result
+
+    async def _note(self, call: Call) -> None:
+        change = await self._router.note(call)
+        if change is not Change.NONE:
+            _LOG.warning(f"channel {change}", channel=call.channel)
+            self._route.announce(call.channel, change)
 
     def _compose(self, entry: Entry, begun: Begun) -> Message | TryResult:
         try:
@@ -159,9 +210,19 @@ class Delivery:
             return TryResult(Outcome.REJECTED, Reason.CONFIG, f"the message can't be written: {type(error).__name__}")
 
 
-def _verdict(current: _Round, step: NoChannel) -> tuple[Verdict, int]:
-    if step.retryable:
-        wait = max(random.uniform(*_AGAIN_SECONDS), current.retry_after)  # noqa: S311 (jitter is no secret)
-        if step.left - wait * 1000 >= MIN_LEFT_MS:
-            return Verdict.LATER, round(wait * 1000)
-    return (Verdict.DONE if step.may_have_sent else Verdict.FAILED), 0
+def _log_end(current: _Round, ending: Verdict) -> None:
+    channel, result = current.last or ("", TryResult(Outcome.UNKNOWN))
+    _LOG.info(
+        "delivery",
+        id=current.entry.id,
+        send=current.entry.send,
+        request_id=current.entry.request_id,
+        verdict=str(ending),
+        channel=channel,
+        outcome=str(result.outcome) if channel else "",
+        reason=str(result.reason or ""),
+        words=result.detail,
+        gateway_id=result.gateway_id,
+        channels=sorted(current.asked),
+        ms=round((time.monotonic() - current.began) * 1000),
+    )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 
 import structlog
 
 from otp_service.delivery.delivery import Delivery
-from otp_service.ports import Entry, Outbox, StoreDown
+from otp_service.delivery.routing import LOOK_SECONDS, Router
+from otp_service.ports import Entry, Finished, Outbox, StoreDown
+from otp_service.verification import Status
 
 _LOG = structlog.get_logger("otp_service.worker")
 
@@ -27,6 +30,7 @@ class Worker:
         self,
         outbox: Outbox,
         delivery: Delivery,
+        router: Router,
         name: str,
         concurrency: int = 256,
         idle_ms: int = 15_000,
@@ -34,6 +38,7 @@ class Worker:
     ) -> None:
         self._outbox = outbox
         self._delivery = delivery
+        self._router = router
         self._name = name
         self._concurrency = concurrency
         self._idle_ms = idle_ms
@@ -52,10 +57,12 @@ class Worker:
     async def run(self, drain_seconds: float = 20.0) -> bool:
         """Work until `stop`; then give what is under way `drain_seconds`. True when all of it was finished."""
         await self._until_it_works(self._outbox.open)
+        await self._until_it_works(self._look)
         self.ready = True
         loops = [
             asyncio.create_task(self._every(0.0, self._read)),
             asyncio.create_task(self._every(_TICK_SECONDS, self._wake)),
+            asyncio.create_task(self._every(LOOK_SECONDS, self._look)),
             asyncio.create_task(self._every(self._idle_ms / 3000, self._reclaim)),
             asyncio.create_task(self._every(self._idle_ms / 3000, self._renew)),
         ]
@@ -78,7 +85,14 @@ class Worker:
 
     # --- the loops ------------------------------------------------------------------------------------------------
 
+    async def _look(self) -> None:
+        await self._router.refresh()
+
     async def _read(self) -> None:
+        if self._router.pauses.until(self._router.now):
+            # Every send is paused: they wait in the outbox, in their order.
+            await asyncio.sleep(LOOK_SECONDS)
+            return
         free = self._concurrency - len(self._active)
         if free <= 0:
             self._room.clear()
@@ -98,8 +112,20 @@ class Worker:
         await self._outbox.renew(list(self._active.values()))
 
     async def _wake(self) -> None:
-        while await self._outbox.wake(_BATCH) >= _BATCH:
-            pass
+        due = _BATCH
+        while due >= _BATCH:
+            due, finished = await self._outbox.wake(_BATCH)
+            await self._credit(finished)
+
+    async def _credit(self, finished: Sequence[Finished]) -> None:
+        """Tell the channels how many of the verifications that they carried came to an approval."""
+        count: Counter[str] = Counter()
+        good: Counter[str] = Counter()
+        for one in finished:
+            count.update(one.channels)
+            good.update(one.channels if one.status == Status.APPROVED else ())
+        for channel, ended in count.items():
+            await self._router.standings.credit(channel, "c", ended, good[channel])
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set() or (self._active and seconds):

@@ -69,6 +69,8 @@ class TryResult:
     """Seconds that the gateway wants to be left alone; only with `RETRYABLE` or reason `RATE`."""
     unmapped: bool = False
     """True when the answer was a failure that no rule knows: counted, so that the operator can report it."""
+    overloaded: bool = False
+    """The gateway as a whole can't (HTTP 429 or 5xx, a throttling status): what it says is not about this message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -23,6 +23,14 @@ class Entry:
     """When it was queued."""
     reclaimed: bool = False
     """Taken over from a worker that is thought dead."""
+    route: tuple[str, ...] = ()
+    """Names of the channels that may carry it, as the start found them."""
+    recipient: str = ""
+    """Fingerprint."""
+    avoid: str = ""
+    """The channel to try last."""
+    request_id: str = ""
+    """Of the request that asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,18 @@ class Begun:
     locale: str
     expires: int
     code_length: int
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A channel that may be asked next, and the windows that it keeps for the recipient."""
+
+    channel: str
+    windows: str = ""
+    """As `5/3600000 10/86400000`."""
+    strict: bool = False
+    """False: full windows only put it behind the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,34 @@ class NoChannel:
     """At least one channel said "later"."""
     left: int
     """Milliseconds that the verification still lives."""
+    full: Mapping[str, int] = field(default_factory=dict)
+    """Channels that are full for this number, each with the milliseconds until it has room."""
+    closed: frozenset[str] = frozenset()
+    """Channels that this send will not ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A verification that has come to its end, and the channels that had carried it."""
+
+    status: str
+    channels: tuple[str, ...]
+
+
+class ReportEnd(StrEnum):
+    """What a report did."""
+
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    AGAIN = "again"
+    """One more channel is tried."""
+    LATE = "late"
+    """Kept beside its try; the verification was over."""
+    DUPLICATE = "duplicate"
+    CONTRADICTION = "contradiction"
+    """Another report had said the opposite: nothing changed."""
+    ORPHAN = "orphan"
+    """No such try is known (yet)."""
 
 
 class TakeEnd(StrEnum):
@@ -66,6 +114,8 @@ class TakeEnd(StrEnum):
 class Verdict(StrEnum):
     DONE = "done"
     FAILED = "failed"
+    EXPIRED = "expired"
+    """Every channel said "later" until the code had too little life left."""
     LATER = "later"
     ACCEPTED = "accepted"
 
@@ -78,11 +128,11 @@ class Outbox(Protocol):
         ...
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
-        """Up to `count` a partition; waits `block_ms` for the first, not at all for 0."""
+        """Up to `count` a partition; waits `block_ms` for the first. What is unreadable is put aside."""
         ...
 
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Entry]:
-        """Entries that their reader left for `idle_ms`."""
+        """Entries that their reader left for `idle_ms`; what was left too often is put with the dead letters."""
         ...
 
     async def renew(self, entries: Sequence[Entry]) -> None:
@@ -90,17 +140,33 @@ class Outbox(Protocol):
         ...
 
     async def take(
-        self, entry: Entry, fence: str, channels: Sequence[str], on_unknown: str
+        self, entry: Entry, fence: str, candidates: Sequence[Candidate], on_unknown: str
     ) -> Begun | NoChannel | TakeEnd: ...
 
-    async def record(self, entry: Entry, index: int, fence: str, result: TryResult, took_ms: int) -> bool:
+    async def record(self, entry: Entry, begun: Begun, fence: str, result: TryResult, took_ms: int) -> bool:
         """False when this try was recorded before, or is not this holder's."""
+        ...
+
+    async def expect_report(self, name: str, entry: Entry, begun: Begun) -> None:
+        """Remember which try the gateway's id stands for, `name` being the keyed hash of channel and id."""
+        ...
+
+    async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str]:
+        """Apply a report, and name the channel's try's verification ("" for an orphan).
+
+        `recipient` is the fingerprint of the number that the report names, "" where it names none: another number's
+        report is an orphan.
+        """
+        ...
+
+    async def recipient(self, entry: Entry) -> tuple[str, bytes] | None:
+        """Key id and sealed number, while the verification pends."""
         ...
 
     async def settle(self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0) -> None: ...
 
-    async def wake(self, count: int) -> int:
-        """Do what is due: end what has expired, queue what waited. How many were due."""
+    async def wake(self, count: int) -> tuple[int, Sequence[Finished]]:
+        """Do what is due: end what has expired, queue what waited or was lost. How many were due, what had ended."""
         ...
 
     async def aclose(self) -> None: ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from otp_service.keyring import VerificationId
+from otp_service.ports.standing import Sky
 
 
 class StoreDown(Exception):
@@ -64,6 +65,10 @@ class Full(Exception):
     """The outbox has no room: nothing was written."""
 
 
+class Suppressed(Exception):
+    """The person behind this number asked this client to send nothing more."""
+
+
 class Missing(Exception):
     """No such record, or another client's."""
 
@@ -116,6 +121,13 @@ class SendTerms:
     """False for a test number: nothing is ever queued."""
     channel: str = ""
     avoid: str = ""
+    route: tuple[str, ...] = ()
+    """Names of the channels that may carry it."""
+    channel_windows: tuple[tuple[str, str], ...] = ()
+    """Channel and windows, where every channel of the route has some that refuse; else nothing."""
+    request_id: str = ""
+    wait: bool = False
+    """Somebody will ask for the first outcome of this send."""
     prior: Prior = Prior()
     rotated: tuple[int, bytes] | None = None
     """Counter and digest of the new code, where the purpose rotates."""
@@ -175,11 +187,11 @@ class Store(Protocol):
     """
 
     def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Row | Refused | Moved:
-        """Rows: `created`, `resent`. Raises Full."""
+        """Rows: `created`, `resent`. Raises Full, Suppressed."""
         ...
 
     def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
-        """Rows: `resent`, or the status it has ended in. Raises Missing, Full."""
+        """Rows: `resent`, or the status it has ended in. Raises Missing, Full, Suppressed."""
         ...
 
     def check(self, attempt: Attempt) -> Row | Refused | Unbound | OtherLength:
@@ -199,6 +211,22 @@ class Store(Protocol):
 
     def view(self, id: VerificationId, client: str) -> View:
         """Raises Missing."""
+        ...
+
+    def recent(self, partition: int, owner: str) -> Sequence[str]:
+        """Ids of the latest verifications of one client and recipient (`VerificationId.owner`), newest first."""
+        ...
+
+    def await_outcome(self, id: VerificationId, seconds: float) -> None:
+        """Return once the latest send's first try has an outcome, or after `seconds`."""
+        ...
+
+    def sky(self, channels: Sequence[str]) -> Sky:
+        """How the channels stand."""
+        ...
+
+    def suppress(self, partition: int, owner: str, lift: bool = False) -> None:
+        """Send nothing more to this recipient of this client; `lift`: send again."""
         ...
 
     def now(self) -> int:

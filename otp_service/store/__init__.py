@@ -2,6 +2,8 @@
 
 from otp_service.store.connection import connect, connect_async
 from otp_service.store.redis_outbox import RedisOutbox
+from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
+from otp_service.store.trips import Trips
 
-__all__ = ["RedisOutbox", "RedisStore", "connect", "connect_async"]
+__all__ = ["RedisOutbox", "RedisStandings", "RedisStore", "Trips", "connect", "connect_async"]

@@ -7,10 +7,21 @@
 | `P:{NN}:s:<scope>`        | hash   | the latest id of "the four", and its cooldown  | as long as either matters    |
 | `P:{NN}:r:<recipient>`    | zset   | sends to one recipient                         | the longest window           |
 | `P:{NN}:f:<owner>`        | zset   | wrong codes for one recipient, of one client   | the longest window           |
-| `P:{NN}:outbox`           | stream | sends that wait                                | none: bounded by `outbox_max` |
-| `P:{NN}:due`              | zset   | moments: ends of lives, next rounds            | none: one member a record |
-| `P:i:<claim>`             | hash   | an Idempotency-Key                             | 2 h                          |
-| `P:ip:<address>`          | zset   | sends asked for from one address               | the longest window           |
+| `P:{NN}:rc:<channel>:<r>`   | zset   | sends to one recipient by one channel       | the longest window           |
+| `P:{NN}:l:<owner>`         | list   | the latest ids of one client and recipient  | ttl + 2 h                    |
+| `P:{NN}:x:<owner>`         | string | this recipient wants nothing of this client | two years                    |
+| `P:{NN}:w:<id>`            | list   | the first outcome, for a start that waits   | 10 s                         |
+| `P:{NN}:outbox`            | stream | sends that wait                             | none: bounded by `outbox_max` |
+| `P:{NN}:later`             | zset   | when somebody must look at an open send     | none: bounded by `outbox_max` |
+| `P:{NN}:due`               | zset   | moments: ends of lives, approvals           | none: one member a record    |
+| `P:{NN}:dead`              | stream | sends that no worker could work on          | none: the latest 1,000       |
+| `P:{NN}:events`            | stream | what subscribers are to be told             | none: the latest 100,000     |
+| `P:g:<name>`               | string | the try that a gateway's id stands for      | 72 h                         |
+| `P:c:<channel>`            | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
+| `P:cf:<channel>:<span>`    | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
+| `P:pauses`                 | hash   | sends that an operator holds back           | none: what an operator wrote |
+| `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
+| `P:ip:<address>`           | zset   | sends asked for from one address            | the longest window           |
 
 `NN` is the partition, the hash tag of a cluster: what must change together lies in one slot.
 """
@@ -39,6 +50,39 @@ class Keys:
 
     def failures(self, partition: int, owner: str) -> str:
         return f"{self._tags[partition]}:f:{owner}"
+
+    def recipient_at(self, partition: int, channel: str, recipient: str) -> str:
+        return f"{self._tags[partition]}:rc:{channel}:{recipient}"
+
+    def recent(self, partition: int, owner: str) -> str:
+        return f"{self._tags[partition]}:l:{owner}"
+
+    def suppressed(self, partition: int, owner: str) -> str:
+        return f"{self._tags[partition]}:x:{owner}"
+
+    def waiting(self, partition: int, id: str) -> str:
+        return f"{self._tags[partition]}:w:{id}"
+
+    def later(self, partition: int) -> str:
+        return f"{self._tags[partition]}:later"
+
+    def dead(self, partition: int) -> str:
+        return f"{self._tags[partition]}:dead"
+
+    def events(self, partition: int) -> str:
+        return f"{self._tags[partition]}:events"
+
+    def expected_report(self, name: str) -> str:
+        return f"{self._prefix}:g:{name}"
+
+    def channel(self, name: str) -> str:
+        return f"{self._prefix}:c:{name}"
+
+    def figures(self, channel: str, span: int) -> str:
+        return f"{self._prefix}:cf:{channel}:{span}"
+
+    def pauses(self) -> str:
+        return f"{self._prefix}:pauses"
 
     def outbox(self, partition: int) -> str:
         return f"{self._tags[partition]}:outbox"

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis.asyncio
-from redis.exceptions import NoScriptError
 
 from otp_service.keyring import PARTITIONS
-from otp_service.ports import Begun, Entry, NoChannel, StoreDown, TakeEnd, TryResult, Verdict
+from otp_service.policy import TRIES_MS
+from otp_service.ports import (
+    Begun,
+    Candidate,
+    Entry,
+    Finished,
+    NoChannel,
+    ReportEnd,
+    StoreDown,
+    TakeEnd,
+    TryResult,
+    Verdict,
+)
 from otp_service.store.connection import Lost
+from otp_service.store.entries import GROUP, Entries
 from otp_service.store.keys import Keys
-from otp_service.store.rows import text
+from otp_service.store.rows import fit_to_keep, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
-
-GROUP = "workers"
-MAX_DETAIL = 200
-"""Characters of a gateway's own words."""
-_DIGIT_RUN = re.compile(r"\d{4,}")
-_Arguments = Sequence[str | bytes | int]
+from otp_service.store.trips import Arguments, Trips
 
 
 class RedisOutbox:
@@ -33,146 +40,143 @@ class RedisOutbox:
         consumer: str,
         prefix: str = "otp",
         scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
+        trips: Trips | None = None,
     ) -> None:
         self._client = client
-        self._consumer = consumer
         self._keys = Keys(prefix)
-        self._scripts = scripts
-        self._partitions = {self._keys.outbox(n).encode(): n for n in range(PARTITIONS)}
+        self._trips = trips or Trips(client, scripts)
+        self._entries = Entries(client, consumer, self._keys)
+
+    # --- the stream -----------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for key in self._partitions:
-            pipeline.xgroup_create(key, GROUP, id="0", mkstream=True)
-        for reply in await self._answer(pipeline.execute(raise_on_error=False)):
-            if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
-                raise StoreDown(type(reply).__name__) from reply
+        await self._entries.open()
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
-        streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")
-        reply = await self._answer(
-            self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None)
-        )
-        return [
-            entry for key, messages in reply or [] for entry in self._entries(self._partitions[key], messages, False)
-        ]
+        return await self._entries.read(count, block_ms)
 
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Entry]:
-        found: list[Entry] = []
-        for key, partition in self._partitions.items():
-            reply = await self._answer(
-                self._client.xautoclaim(key, GROUP, self._consumer, idle_ms, start_id="0-0", count=count)
-            )
-            found += self._entries(partition, reply[1], True)
-        return found
-
-    def _entries(self, partition: int, messages: Any, reclaimed: bool) -> list[Entry]:
-        # An entry without fields was deleted while it pended: Redis itself drops it from the pending list.
-        return [
-            Entry(partition, text(entry), text(fields[b"id"]), int(fields[b"send"]), int(fields[b"at"]), reclaimed)
-            for entry, fields in messages
-            if fields
-        ]
+        entries, poison = await self._entries.reclaim(idle_ms, count)
+        for entry in poison:
+            await self._bury(entry)
+        return entries
 
     async def renew(self, entries: Sequence[Entry]) -> None:
-        by_partition: dict[int, list[str]] = {}
-        for entry in entries:
-            by_partition.setdefault(entry.partition, []).append(entry.entry)
-        for partition, ids in by_partition.items():
-            claim = self._client.xclaim(self._keys.outbox(partition), GROUP, self._consumer, 0, list(ids), justid=True)
-            await self._answer(claim)
+        await self._entries.renew(entries)
+
+    async def _bury(self, entry: Entry) -> None:
+        """The send has failed unless a try may have sent it; its entry is kept aside for whoever looks into it."""
+        await self._entries.keep_aside(entry)
+        taken = await self.take(entry, f"{entry.entry}.dead", [], "failover")
+        may_have_sent = isinstance(taken, NoChannel) and taken.may_have_sent
+        await self.settle(entry, f"{entry.entry}.dead", Verdict.DONE if may_have_sent else Verdict.FAILED)
+
+    # --- a delivery's steps ---------------------------------------------------------------------------------------
 
     async def take(
-        self, entry: Entry, fence: str, channels: Sequence[str], on_unknown: str
+        self, entry: Entry, fence: str, candidates: Sequence[Candidate], on_unknown: str
     ) -> Begun | NoChannel | TakeEnd:
-        arguments: _Arguments = [
-            entry.id,
-            entry.send,
-            fence,
-            int(entry.reclaimed),
-            " ".join(channels),
-            on_unknown,
-        ]
-        reply = await self._evaluate("take", self._try_keys(entry), arguments)
+        windows = [self._keys.recipient_at(entry.partition, one.channel, entry.recipient) for one in candidates]
+        arguments: list[str | bytes | int] = [entry.id, entry.send, fence, int(entry.reclaimed), on_unknown]
+        for one in candidates:
+            arguments += (one.channel, one.windows, int(one.strict))
+        reply = await self._trips.script("take", [*self._try_keys(entry), *windows], arguments)
         if reply[0] == b"none":
-            return NoChannel(reply[1] == b"1", reply[2] == b"1", int(reply[3]))
-        if reply[0] != b"try":
-            return TakeEnd(text(reply[0]))
-        index, channel, now, fields = reply[1:]
-        to, kid, seed, counter, purpose, locale, expires, code_length = fields
-        return Begun(
-            index=int(index),
-            channel=text(channel),
-            now=int(now),
-            to=to,
-            kid=text(kid),
-            seed=seed,
-            counter=int(counter),
-            purpose=text(purpose),
-            locale=text(locale),
-            expires=int(expires),
-            code_length=int(code_length),
-        )
+            closed, full = reply[4:]
+            waits = {text(name): int(wait) for name, wait in zip(full[::2], full[1::2], strict=True)}
+            return NoChannel(reply[1] == b"1", reply[2] == b"1", int(reply[3]), waits, frozenset(map(text, closed)))
+        return _begun(reply) if reply[0] == b"try" else TakeEnd(text(reply[0]))
 
-    async def record(self, entry: Entry, index: int, fence: str, result: TryResult, took_ms: int) -> bool:
-        said = [result.outcome, result.reason or "", _fit_to_keep(result.detail), result.gateway_id, took_ms]
-        return bool(await self._evaluate("record", self._try_keys(entry), [entry.id, index, fence, *said]))
+    async def record(self, entry: Entry, begun: Begun, fence: str, result: TryResult, took_ms: int) -> bool:
+        keys = [
+            *self._send_keys(entry.partition, entry.id),
+            self._keys.recipient_at(entry.partition, begun.channel, entry.recipient),
+            self._keys.waiting(entry.partition, entry.id),
+        ]
+        said = [result.outcome, result.reason or "", fit_to_keep(result.detail), result.gateway_id, took_ms]
+        return bool(await self._trips.script("record", keys, [entry.id, begun.index, fence, *said]))
 
     async def settle(self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0) -> None:
-        keys = [
-            self._keys.record(entry.partition, entry.id),
-            self._keys.outbox(entry.partition),
-            self._keys.due(entry.partition),
-        ]
-        arguments: _Arguments = [entry.id, entry.send, fence, entry.entry, GROUP, verdict, delay_ms]
-        await self._evaluate("settle", keys, arguments)
+        keys = [*self._send_keys(entry.partition, entry.id), self._keys.waiting(entry.partition, entry.id)]
+        arguments: Arguments = [entry.id, entry.send, fence, entry.entry, GROUP, verdict, delay_ms]
+        await self._trips.script("settle", keys, arguments)
 
-    async def wake(self, count: int) -> int:
-        now = int(await self._evaluate("now", [], []))
+    async def recipient(self, entry: Entry) -> tuple[str, bytes] | None:
+        kid, to = await self._trips.command("HMGET", self._keys.record(entry.partition, entry.id), "kid", "to")
+        return (text(kid), to) if kid and to else None
+
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    async def expect_report(self, name: str, entry: Entry, begun: Begun) -> None:
+        stands_for = f"{entry.partition} {entry.id} {begun.index} {entry.recipient}"
+        await self._trips.command("SET", self._keys.expected_report(name), stands_for, "PX", TRIES_MS)
+
+    async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str]:
+        stands_for = await self._trips.command("GET", self._keys.expected_report(name))
+        if not stands_for:
+            return ReportEnd.ORPHAN, ""
+        partition, id, index, expected = text(stands_for).split(" ")
+        if recipient and recipient != expected:
+            return ReportEnd.ORPHAN, id
+        arguments: Arguments = [id, index, int(delivered), fit_to_keep(words)]
+        return ReportEnd(text(await self._trips.script("report", self._send_keys(int(partition), id), arguments))), id
+
+    # --- what is due ----------------------------------------------------------------------------------------------
+
+    async def wake(self, count: int) -> tuple[int, Sequence[Finished]]:
+        now = int(await self._trips.script("now", [], []))
         pipeline = self._client.pipeline(transaction=False)
         for partition in range(PARTITIONS):
-            pipeline.zrangebyscore(self._keys.due(partition), "-inf", now, start=0, num=count)
-        replies = await self._answer(pipeline.execute())
-        due = [(partition, text(member)) for partition, members in enumerate(replies) for member in members]
-        for partition, member in due:
-            await self._wake_one(partition, member)
-        return len(due)
+            for key in (self._keys.due(partition), self._keys.later(partition)):
+                pipeline.zrangebyscore(key, "-inf", now, start=0, num=count)
+        try:
+            replies = await pipeline.execute()
+        except Lost as error:
+            raise StoreDown(type(error).__name__) from error
+        due = [(place // 2, text(member)) for place, members in enumerate(replies) for member in members]
+        ends = await asyncio.gather(*(self._wake_one(partition, member) for partition, member in due))
+        return len(due), [end for end in ends if end is not None]
 
-    async def _wake_one(self, partition: int, member: str) -> None:
-        """Members are `e:<id>` for an end, `d:<send>:<id>` for a delivery's next round."""
-        kind, _, rest = member.partition(":")
-        send, id = ("", rest) if kind == "e" else rest.split(":", 1)
-        keys = [self._keys.record(partition, id), self._keys.outbox(partition), self._keys.due(partition)]
-        await self._evaluate("wake", keys, [member, id, send])
+    async def _wake_one(self, partition: int, member: str) -> Finished | None:
+        """Members are `e:<id>` for an end, `a:<id>` for an approval, `<send>:<id>` for an open send."""
+        first, _, id = member.partition(":")
+        kind, send = (first, "") if first in ("a", "e") else ("d", first)
+        reply = await self._trips.script("wake", self._send_keys(partition, id), [kind, id, send])
+        return Finished(text(reply[0]), tuple(text(name) for name in reply[1:])) if reply else None
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    # --- the one way to Redis -------------------------------------------------------------------------------------
+    # --- keys -----------------------------------------------------------------------------------------------------
 
     def _try_keys(self, entry: Entry) -> list[str]:
+        return self._send_keys(entry.partition, entry.id)[:4]
+
+    def _send_keys(self, partition: int, id: str) -> list[str]:
         return [
-            self._keys.record(entry.partition, entry.id),
-            self._keys.tries(entry.partition, entry.id),
-            self._keys.due(entry.partition),
+            self._keys.record(partition, id),
+            self._keys.tries(partition, id),
+            self._keys.due(partition),
+            self._keys.events(partition),
+            self._keys.outbox(partition),
+            self._keys.later(partition),
         ]
 
-    async def _evaluate(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
-        script = self._scripts[name]
-        try:
-            return await self._answer(self._client.evalsha(script.sha, len(keys), *keys, *arguments))
-        except NoScriptError:
-            return await self._answer(self._client.eval(script.text, len(keys), *keys, *arguments))
 
-    async def _answer(self, asked: Awaitable[Any]) -> Any:
-        try:
-            return await asked
-        except NoScriptError:
-            raise
-        except Lost as error:
-            raise StoreDown(type(error).__name__) from error
-
-
-def _fit_to_keep(words: str) -> str:
-    """Gateways repeat numbers and codes in their answers; whatever a channel lets through, none is kept."""
-    return _DIGIT_RUN.sub("****", words)[:MAX_DETAIL]
+def _begun(reply: Any) -> Begun:
+    index, channel, now, fields = reply[1:]
+    to, kid, seed, counter, purpose, locale, expires, code_length, client = fields
+    return Begun(
+        index=int(index),
+        channel=text(channel),
+        now=int(now),
+        to=to,
+        kid=text(kid),
+        seed=seed,
+        counter=int(counter),
+        purpose=text(purpose),
+        locale=text(locale),
+        expires=int(expires),
+        code_length=int(code_length),
+        client=text(client),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -22,7 +23,9 @@ from otp_service.ports import (
     Refused,
     Row,
     SendTerms,
+    Sky,
     StoreDown,
+    Suppressed,
     Unbound,
     View,
 )
@@ -31,7 +34,11 @@ from otp_service.store.keys import Keys
 from otp_service.store.rows import Reply, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
+from otp_service.store.sky import read_sky
 
+SUPPRESSED_SECONDS = 2 * 365 * 86400
+"""By then most numbers that were given up have another owner."""
+_PIECE = 1.0
 _Arguments = Sequence[str | bytes | int]
 
 
@@ -55,7 +62,9 @@ class RedisStore:
             self._keys.scope(partition, record.scope),
             key,
             self._keys.record(partition, current.text) if current else key,
-            *self._send_keys(partition, terms),
+            *self._send_keys(id, terms),
+            self._keys.recent(partition, id.owner),
+            *self._channel_keys(partition, terms),
         ]
         arguments: list[str | bytes | int] = [
             id.text,
@@ -73,7 +82,8 @@ class RedisStore:
         keys = [
             self._keys.scope(id.partition, scope),
             self._keys.record(id.partition, id.text),
-            *self._send_keys(id.partition, terms),
+            *self._send_keys(id, terms),
+            *self._channel_keys(id.partition, terms),
         ]
         return _sent(self._run("resend", keys, [id.text, client, *_terms(terms)]))
 
@@ -83,6 +93,7 @@ class RedisStore:
             self._keys.record(id.partition, id.text),
             self._keys.failures(id.partition, id.owner),
             self._keys.due(id.partition),
+            self._keys.events(id.partition),
         ]
         arguments: list[str | bytes | int] = [
             attempt.nonce,
@@ -116,7 +127,11 @@ class RedisStore:
         return text(self._call("HGET", self._keys.scope(partition, scope), "id") or b"")
 
     def cancel(self, id: VerificationId, client: str) -> Row:
-        keys = [self._keys.record(id.partition, id.text), self._keys.due(id.partition)]
+        keys = [
+            self._keys.record(id.partition, id.text),
+            self._keys.due(id.partition),
+            self._keys.events(id.partition),
+        ]
         return row(self._run("cancel", keys, [id.text, client]))
 
     def view(self, id: VerificationId, client: str) -> View:
@@ -124,6 +139,7 @@ class RedisStore:
             self._keys.record(id.partition, id.text),
             self._keys.tries(id.partition, id.text),
             self._keys.due(id.partition),
+            self._keys.events(id.partition),
         ]
         reply = self._run("view", keys, [id.text, client])
         seen = row(reply)
@@ -144,6 +160,20 @@ class RedisStore:
     def use_token(self, id: VerificationId, client: str, token: str, nonce: str, consume: bool) -> Row | None:
         reply = self._run("token", [self._keys.record(id.partition, id.text)], [nonce, client, token, int(consume)])
         return None if reply[0] == b"used" else row(reply)
+
+    def recent(self, partition: int, owner: str) -> Sequence[str]:
+        return [text(id) for id in self._call("LRANGE", self._keys.recent(partition, owner), "0", "-1")]
+
+    def await_outcome(self, id: VerificationId, seconds: float) -> None:
+        """Asked for in pieces: an answer of Redis may take no longer than the connection allows."""
+        key, ends = self._keys.waiting(id.partition, id.text), time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if self._call("BLPOP", key, f"{min(left, _PIECE):.3f}"):
+                return
+
+    def suppress(self, partition: int, owner: str, lift: bool = False) -> None:
+        key = self._keys.suppressed(partition, owner)
+        self._call(*(("DEL", key) if lift else ("SET", key, "1", "EX", str(SUPPRESSED_SECONDS))))
 
     # --- what lives on other partitions ---------------------------------------------------------------------------
 
@@ -166,14 +196,25 @@ class RedisStore:
     def now(self) -> int:
         return int(self._run("now", [], []))
 
+    def sky(self, channels: Sequence[str]) -> Sky:
+        replies = [self._run("standing", [self._keys.channel(name)], []) for name in channels]
+        pauses = self._call("HGETALL", self._keys.pauses())
+        return read_sky(channels, replies, pauses)
+
     # --- the one way to Redis -------------------------------------------------------------------------------------
 
-    def _send_keys(self, partition: int, terms: SendTerms) -> list[str]:
+    def _send_keys(self, id: VerificationId, terms: SendTerms) -> list[str]:
         return [
-            self._keys.recipient(partition, terms.recipient),
-            self._keys.outbox(partition),
-            self._keys.due(partition),
+            self._keys.recipient(id.partition, terms.recipient),
+            self._keys.outbox(id.partition),
+            self._keys.later(id.partition),
+            self._keys.due(id.partition),
+            self._keys.events(id.partition),
+            self._keys.suppressed(id.partition, id.owner),
         ]
+
+    def _channel_keys(self, partition: int, terms: SendTerms) -> list[str]:
+        return [self._keys.recipient_at(partition, channel, terms.recipient) for channel, _ in terms.channel_windows]
 
     def _run(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
         return self._asked(name, lambda: self._evaluate(name, keys, arguments))
@@ -217,6 +258,11 @@ def _terms(terms: SendTerms) -> list[str | bytes | int]:
         terms.prior.wait,
         counter,
         digest,
+        " ".join(terms.route),
+        terms.request_id,
+        int(terms.wait),
+        len(terms.channel_windows),
+        *(windows for _, windows in terms.channel_windows),
     ]
 
 
@@ -228,6 +274,8 @@ def _sent(reply: Reply) -> Row | Refused | Moved:
             return Moved(text(reply[1]))
         case b"full":
             raise Full
+        case b"suppressed":
+            raise Suppressed
         case b"missing":
             raise Missing
     return row(reply)

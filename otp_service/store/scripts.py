@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-_PRELUDES = {"start": ("common", "sends"), "resend": ("common", "sends")}
+_PRELUDES = {
+    "start": ("common", "queue", "sends"),
+    "resend": ("common", "queue", "sends"),
+    "record": ("common", "queue", "reports"),
+    "settle": ("common", "reports"),
+    "report": ("common", "queue", "reports"),
+    "wake": ("common", "queue"),
+}
 _NAMES = (
     "start",
     "resend",
@@ -23,6 +30,11 @@ _NAMES = (
     "record",
     "settle",
     "wake",
+    "report",
+    "note",
+    "probe",
+    "standing",
+    "credit",
     "now",
 )
 

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 
 from otp_service import store
 from otp_service.config import Config
-from otp_service.delivery import Composer, Delivery, Route, Voice, Worker
+from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
 from otp_service.delivery.worker import BLOCK_MS
+from otp_service.store.scripts import SCRIPTS
 from otp_service.wiring.api import build_keyring
 from otp_service.wiring.channels import build_channel
 
@@ -23,12 +24,16 @@ async def build_worker(config: Config) -> AsyncIterator[Worker]:
     # Hosts of one image may share a name and a process id: the last word makes each worker its own consumer.
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = store.connect_async(config.redis.url.get_secret_value(), BLOCK_MS / 1000)
-    outbox = store.RedisOutbox(client, name, config.redis.prefix)
-    composer = Composer(build_keyring(config), config.rules().policies, build_voices(config))
-    delivery = Delivery(outbox, Route(channels, config.routing.on_unknown), composer)
+    trips = store.Trips(client, SCRIPTS)
+    outbox = store.RedisOutbox(client, name, config.redis.prefix, trips=trips)
+    rules = config.rules()
+    composer = Composer(build_keyring(config), rules.policies, build_voices(config))
+    deadlines = {channel.name: channel.deadline for channel in channels}
+    router = Router(store.RedisStandings(trips, config.redis.prefix), rules.channels, deadlines)
+    delivery = Delivery(outbox, Route(channels, router, config.routing.on_unknown), composer)
     idle_ms = round(3000 * max(channel.deadline for channel in channels))
     try:
-        yield Worker(outbox, delivery, name, config.delivery.concurrency, idle_ms)
+        yield Worker(outbox, delivery, router, name, config.delivery.concurrency, idle_ms)
     finally:
         for channel in channels:
             await channel.aclose()
@@ -37,4 +42,8 @@ async def build_worker(config: Config) -> AsyncIterator[Worker]:
 
 def build_voices(config: Config) -> dict[str, Voice]:
     """How each channel speaks, by its name."""
-    return {name: Voice(said.catalogue, said.signature, config.variables) for name, said in config.texts().items()}
+    extnos = {channel.name: channel.extnos for channel in config.channels}
+    return {
+        name: Voice(said.catalogue, said.signature, config.variables, extnos[name])
+        for name, said in config.texts().items()
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otp_service.channels.http import MAX_ANSWER
 from otp_service.channels.sms_aspx import rules
@@ -67,7 +67,8 @@ def judge(
             task = _task_id(leaves)
         except UnreadableError as error:
             finding = _Finding(rules.UNKNOWN, str(error))
-    return _verdict(finding, "" if mobile in task else task, hide)
+    judged = _verdict(finding, "" if mobile in task else task, hide)
+    return replace(judged, result=replace(judged.result, overloaded=status == 429 or status >= 500))
 
 
 def _verdict(finding: _Finding, task: str, hide: Iterable[str]) -> Verdict:

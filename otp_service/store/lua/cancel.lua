@@ -1,11 +1,11 @@
--- KEYS: record, due   ARGV: id, client
-local record, due = unpack(KEYS)
+-- KEYS: record, due, events   ARGV: id, client
+local k = {record = KEYS[1], due = KEYS[2], events = KEYS[3]}
 local id, client = unpack(ARGV)
 local now = clock()
-if redis.call('HGET', record, 'client') ~= client then return {'missing'} end
-local status = status_of(record, due, id, now)
+if redis.call('HGET', k.record, 'client') ~= client then return {'missing'} end
+local status = status_of(k, id, now)
 if status == 'pending' then
-  finish(record, due, id, now, 'canceled')
+  finish(k, id, now, 'canceled')
   status = 'canceled'
 end
-return snapshot(status, now, record)
+return snapshot(status, now, k.record)

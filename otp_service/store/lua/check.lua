@@ -1,8 +1,9 @@
 -- One counted attempt: count, compare and consume in one step, so that no two checks can both be right.
--- KEYS: record, failures window, due
+-- KEYS: record, failures window, due, events
 -- ARGV: nonce, id, client, purpose ('' = not said), bindings given ("", "s", "c", "sc"), wrong ('1': cannot be right),
 --       failures windows, code length given, then kid, digest of each secret key
-local record, failures, due = unpack(KEYS)
+local record, failures = KEYS[1], KEYS[2]
+local k = {record = record, due = KEYS[3], events = KEYS[4]}
 local nonce, id, client, purpose, bindings, wrong, windows, length = unpack(ARGV, 1, 8)
 local now = clock()
 
@@ -12,7 +13,7 @@ local again = replay(record, nonce)
 if again then return again end
 if r[2] ~= bindings then return {'unbound', r[2]} end
 if r[3] ~= length then return {'length', r[3]} end
-local status = status_of(record, due, id, now)
+local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, record) end
 local wait = wait_for(failures, now, windows)
 if wait > 0 then return {'refused', 'failures', int(wait), snapshot('pending', now, record)} end
@@ -43,7 +44,7 @@ end
 
 if right then
   redis.call('HSET', record, 'approved', int(now), 'token', nonce)
-  finish(record, due, id, now, 'approved')
+  finish(k, id, now, 'approved')
   local s = remember('approved', now, record, nonce)
   s[4], s[5] = redis.call('HGET', record, 'ip') or '', sends_of(record)
   return s
@@ -51,6 +52,6 @@ end
 local attempts = redis.call('HINCRBY', record, 'attempts', 1)
 count_in(failures, now, windows, nonce)
 if attempts >= tonumber(redis.call('HGET', record, 'max_attempts')) then
-  finish(record, due, id, now, 'exhausted')
+  finish(k, id, now, 'exhausted')
 end
 return remember('mismatch', now, record, nonce)

@@ -4,6 +4,13 @@ local TRIES = 259200000
 local MIN_LIFE_TO_RESEND = 60000
 -- How far clocks of servers that take over from one another may differ before a record counts as from the future.
 local CLOCK_SKEW = 1000
+-- How many verifications of one client and recipient a look-up shows.
+local RECENT = 20
+-- A partition's events are kept up to here when nobody takes them.
+local EVENTS = 100000
+-- What of a delivery's states is an event, and by which name.
+local TOLD = {accepted = 'accepted', delivered = 'delivered', undelivered = 'undelivered', failed = 'failed',
+  expired = 'failed'}
 
 local function int(n) return string.format('%.0f', n) end
 
@@ -18,6 +25,9 @@ local FIELDS = {
   'max_sends', 'kid', 'mask', 'metadata', 'test', 'token_ttl', 'approved', 'token', 'bound_to',
 }
 local CHANGING = 5
+
+-- What a worker needs to know of a channel.
+local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok'}
 
 local function snapshot(result, now, record)
   return {result, int(now), redis.call('HMGET', record, unpack(FIELDS))}
@@ -60,27 +70,44 @@ local function count_in(key, now, windows, member)
   redis.call('PEXPIRE', key, int(longest))
 end
 
+-- An event for whoever subscribed; a record says by `listen` whether anybody did.
+local function emit(k, id, now, kind, channel, reason)
+  local r = redis.call('HMGET', k.record, 'listen', 'client', 'purpose', 'kid', 'mask', 'sends')
+  if not r[1] then return end
+  redis.call('XADD', k.events, 'MAXLEN', '~', EVENTS, '*', 'type', kind, 'id', id, 'client', r[2], 'purpose', r[3],
+    'kid', r[4], 'mask', r[5], 'send', r[6], 'at', int(now), 'channel', channel or '', 'reason', reason or '')
+end
+
+-- Every change of `delivery` goes through here, so that each is told once.
+local function deliver_state(k, id, now, delivery, channel, reason)
+  redis.call('HSET', k.record, 'delivery', delivery)
+  if TOLD[delivery] then emit(k, id, now, 'delivery.' .. TOLD[delivery], channel, reason) end
+end
+
 -- The end of a verification: what yields the code and the number goes; the rest is a tombstone.
-local function finish(record, due, id, now, status)
-  local r = redis.call('HMGET', record, 'delivery', 'maybe')
+local function finish(k, id, now, status)
+  local r = redis.call('HMGET', k.record, 'delivery', 'maybe')
   local delivery = r[1]
   if delivery == 'accepted' or (delivery == 'trying' and tonumber(r[2]) > 0) then
-    delivery = 'unconfirmed'
+    deliver_state(k, id, now, 'unconfirmed')
   elseif delivery == 'queued' or delivery == 'trying' then
-    delivery = status == 'expired' and 'expired' or 'canceled'
+    deliver_state(k, id, now, status == 'expired' and 'expired' or 'canceled', '', status)
   end
-  redis.call('HSET', record, 'status', status, 'delivery', delivery)
-  redis.call('HDEL', record, 'seed', 'to', 'binding', 'd0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd8', 'd9')
-  redis.call('PEXPIRE', record, TOMBSTONE)
-  redis.call('ZREM', due, 'e:' .. id)
+  redis.call('HSET', k.record, 'status', status)
+  if status ~= 'canceled' then emit(k, id, now, 'verification.' .. status) end
+  redis.call('HDEL', k.record, 'seed', 'to', 'binding', 'd0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd8', 'd9')
+  redis.call('PEXPIRE', k.record, TOMBSTONE)
+  redis.call('ZREM', k.due, 'e:' .. id)
+  -- A worker tells the channels that carried it: what was approved speaks for them.
+  if status == 'approved' then redis.call('ZADD', k.due, int(now), 'a:' .. id) end
 end
 
 -- The status now, false for no record: a life that is over becomes `expired` when somebody looks. One that has not
 -- begun is over too: the clock was set back, and must not lengthen a life by more than the life.
-local function status_of(record, due, id, now)
-  local r = redis.call('HMGET', record, 'status', 'expires', 'created')
+local function status_of(k, id, now)
+  local r = redis.call('HMGET', k.record, 'status', 'expires', 'created')
   if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])) then
-    finish(record, due, id, now, 'expired')
+    finish(k, id, now, 'expired')
     return 'expired'
   end
   return r[1]

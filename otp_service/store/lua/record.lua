@@ -1,23 +1,28 @@
 -- Record what a try came to; once, and by its holder, however late.
--- KEYS: record, tries, due   ARGV: id, index, fence, outcome, reason, detail, gateway_id, took_ms
-local record, tries, due = unpack(KEYS)
+-- KEYS: record, tries, due, events, outbox, later, the recipient's window at the channel, who waits for the outcome
+-- ARGV: id, index, fence, outcome, reason, detail, gateway_id, took_ms
+local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, index, fence, outcome, reason, detail, gateway_id, took = unpack(ARGV)
-local encoded = redis.call('LINDEX', tries, index)
+local encoded = redis.call('LINDEX', k.tries, index)
 local t = encoded and cjson.decode(encoded)
 if not t or t.fence ~= fence or (t.outcome and not t.orphan) then return 0 end
 t.outcome, t.reason, t.detail, t.gateway_id, t.took_ms, t.orphan = outcome, reason, detail, gateway_id, tonumber(took), nil
-redis.call('LSET', tries, index, cjson.encode(t))
+redis.call('LSET', k.tries, index, cjson.encode(t))
+-- What was not taken does not count for the number.
+if outcome == 'rejected' or outcome == 'retryable' then redis.call('ZREM', KEYS[7], id .. ':' .. index) end
 
 local now = clock()
-if status_of(record, due, id, now) ~= 'pending' then return 1 end
-local r = redis.call('HMGET', record, 'sends', 'delivery', 'counter', 'valid_from')
+if status_of(k, id, now) ~= 'pending' then return 1 end
+local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'counter', 'valid_from', 'wait')
 if tonumber(r[1]) ~= t.send then return 1 end
 if outcome == 'accepted' then
-  if r[2] == 'trying' then redis.call('HSET', record, 'delivery', 'accepted') end
+  if r[2] == 'trying' then deliver_state(k, id, now, 'accepted', t.channel) end
   -- `rotate`: the old codes die when a gateway has accepted the new one.
-  for counter = tonumber(r[4]), tonumber(r[3]) - 1 do redis.call('HDEL', record, 'd' .. int(counter)) end
-  redis.call('HSET', record, 'valid_from', r[3])
+  for counter = tonumber(r[4]), tonumber(r[3]) - 1 do redis.call('HDEL', k.record, 'd' .. int(counter)) end
+  redis.call('HSET', k.record, 'valid_from', r[3])
+  if t.report and judge_reports(k, id, now, t) then queue(k, id, r[1], now) end
 elseif outcome ~= 'unknown' then
-  redis.call('HINCRBY', record, 'maybe', -1)
+  redis.call('HINCRBY', k.record, 'maybe', -1)
 end
+tell_waiting(k, KEYS[8], r[1])
 return 1

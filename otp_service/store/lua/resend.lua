@@ -1,7 +1,8 @@
 -- Send again, by id. The caller read the record to name the scope and the recipient; everything is judged again here.
--- KEYS: scope, record, recipient window, outbox, due   ARGV: id, client, the terms of a send
-local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[3], outbox = KEYS[4]}
-local due = KEYS[5]
+-- KEYS: scope, record, recipient window, outbox, later, due, events, suppression, then channels' recipient windows
+-- ARGV: id, client, the terms of a send
+local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[3], outbox = KEYS[4], later = KEYS[5], due = KEYS[6],
+  events = KEYS[7], suppressed = KEYS[8], channels = 9}
 local id, client = unpack(ARGV, 1, 2)
 local a = terms(3)
 local now = clock()
@@ -9,16 +10,17 @@ local now = clock()
 if redis.call('HGET', k.record, 'client') ~= client then return {'missing'} end
 local again = replay(k.record, a.nonce)
 if again then return again end
-local status = status_of(k.record, due, id, now)
+local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, k.record) end
 
 local r = redis.call('HMGET', k.record, 'expires', 'sends', 'counter')
 if r[1] - now < MIN_LIFE_TO_RESEND then return snapshot('expired', now, k.record) end
 if a.counter ~= '' and r[3] + 1 ~= tonumber(a.counter) then return {'moved', id} end
 
+if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
 local limit, wait = refusal(k, now, a, k.record)
 if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, k.record)} end
-if redis.call('XLEN', k.outbox) >= a.outbox_max then return {'full'} end
+if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
 
 send(k, now, id, r[2] + 1, a)
 return remember('resent', now, k.record, a.nonce)

@@ -1,14 +1,26 @@
 -- Shared by start and resend: the limits that stand before a send, and the send itself.
 
--- The terms, from the n-th argument on, in the order in which `_terms` gives them.
+-- The terms, from the n-th argument on, in the order in which `_terms` gives them; then the number of windows that
+-- channels keep for this recipient, and these.
 local function terms(n)
   local nonce, windows, cooldowns, max_sends, outbox_max, queue, channel, avoid = unpack(ARGV, n, n + 7)
-  local prior_limit, prior_wait, counter, digest = unpack(ARGV, n + 8, n + 11)
+  local prior_limit, prior_wait, counter, digest, route, rid, wait, kept = unpack(ARGV, n + 8, n + 15)
   return {
     nonce = nonce, windows = windows, cooldowns = cooldowns, max_sends = tonumber(max_sends),
     outbox_max = tonumber(outbox_max), queue = queue, channel = channel, avoid = avoid,
     prior = {prior_limit, tonumber(prior_wait)}, counter = counter, digest = digest,
+    route = route, rid = rid, wait = wait, kept = {unpack(ARGV, n + 16, n + 15 + kept)}, rest = n + 16 + kept,
   }
+end
+
+-- Every channel that could carry it has a limit of its own for this recipient, and all are full: the shortest wait.
+local function channels_wait(now, a, first)
+  local shortest
+  for n, windows in ipairs(a.kept) do
+    local wait = wait_for(KEYS[first + n - 1], now, windows)
+    if not shortest or wait < shortest then shortest = wait end
+  end
+  return shortest or 0
 end
 
 -- The limit with the longest wait, and that wait; 0 when all have room. `record` is the pending one that would be
@@ -16,7 +28,7 @@ end
 local function refusal(k, now, a, record)
   local refusals = {
     {'cooldown', (tonumber(redis.call('HGET', k.scope, 'until') or 0)) - now},
-    {'recipient', wait_for(k.recipient, now, a.windows)},
+    {'recipient', math.max(wait_for(k.recipient, now, a.windows), channels_wait(now, a, k.channels))},
     a.prior,
   }
   if record then
@@ -50,12 +62,14 @@ local function send(k, now, id, sends, a)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
   redis.call('HSET', k.record, 'delivery', delivery, 'sends', sends, 'resend', int(now + cool), 'maybe', 0,
-    'channel', a.channel, 'avoid', a.avoid)
+    'channel', a.channel, 'avoid', a.avoid, 'route', a.route, 'rid', a.rid, 'wait', a.wait == '1' and sends or '')
   redis.call('HSET', k.scope, 'id', id, 'until', int(now + cool), 'sends', nth)
   local life = redis.call('PTTL', k.record)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))
   count_in(k.recipient, now, a.windows, a.nonce)
   if a.queue == '1' then
-    redis.call('XADD', k.outbox, '*', 'id', id, 'send', sends, 'at', int(now))
+    -- What the send before this one still waited for is dropped with it.
+    redis.call('ZREM', k.later, int(sends - 1) .. ':' .. id)
+    queue(k, id, int(sends), now)
   end
 end

@@ -1,18 +1,34 @@
--- The work on an outbox entry is over: accepted, done (nothing more to do), failed, or due again later.
--- KEYS: record, outbox, due   ARGV: id, send, fence, entry, group, verdict, delay
-local record, outbox, due = unpack(KEYS)
+-- The work on an outbox entry is over: accepted, done (nothing more to do), failed, expired, or due again later.
+-- KEYS: record, tries, due, events, outbox, later, who waits for the outcome
+-- ARGV: id, send, fence, entry, group, verdict, delay
+local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, send, fence, entry, group, verdict, delay = unpack(ARGV)
 local now = clock()
-local status = status_of(record, due, id, now)
-local r = redis.call('HMGET', record, 'sends', 'delivery', 'maybe', 'holder', 'deliver')
-local open = status == 'pending' and r[1] == send and (r[2] == 'queued' or r[2] == 'trying')
+local status = status_of(k, id, now)
+local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'maybe', 'holder', 'deliver', 'extra')
+local again = r[2] == 'accepted' and r[6] == send
+local open = status == 'pending' and r[1] == send and (r[2] == 'queued' or r[2] == 'trying' or again)
+local waits = false
 if open then
   -- A worker that was thought dead leaves the entry to the one that took it over.
   if r[4] and r[4] ~= send .. ':' .. fence and string.find(r[4], send .. ':', 1, true) == 1 then return 0 end
-  if verdict == 'accepted' then redis.call('HSET', record, 'delivery', 'accepted') end
-  if verdict == 'failed' and (tonumber(r[3]) <= 0 or r[5] == '0') then redis.call('HSET', record, 'delivery', 'failed') end
-  if verdict == 'later' then redis.call('ZADD', due, int(now + delay), 'd:' .. send .. ':' .. id) end
+  local nothing_left = tonumber(r[3]) <= 0 or r[5] == '0'
+  if verdict == 'later' then
+    waits = true
+  elseif again then
+    if all_undelivered(k.tries, tonumber(send)) then deliver_state(k, id, now, 'undelivered') end
+  elseif verdict == 'accepted' then
+    deliver_state(k, id, now, 'accepted')
+  elseif (verdict == 'failed' or verdict == 'expired') and nothing_left then
+    deliver_state(k, id, now, verdict, '', verdict)
+  end
+  tell_waiting(k, KEYS[7], send)
 end
-redis.call('XACK', outbox, group, entry)
-redis.call('XDEL', outbox, entry)
+if waits then
+  redis.call('ZADD', k.later, int(now + delay), send .. ':' .. id)
+elseif not open or redis.call('HGET', k.record, 'entry') == entry then
+  redis.call('ZREM', k.later, send .. ':' .. id)
+end
+redis.call('XACK', k.outbox, group, entry)
+redis.call('XDEL', k.outbox, entry)
 return 1

@@ -1,12 +1,15 @@
 -- Start, or resend while one is pending. The record of the new one, or of the pending one, is named by the caller,
 -- who learns the pending id from `moved`: no key is computed here.
--- KEYS: scope, new record, current record (the new one again for none), recipient window, outbox, due
+-- KEYS: scope, new record, current record (the new one again for none), recipient window, outbox, later, due, events,
+--       suppression, the client's latest for this recipient, then channels' recipient windows
 -- ARGV: new id, current id, context, deliver, ttl, the terms of a send, then the fields of a new record
-local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[4], outbox = KEYS[5]}
-local new, current, due = KEYS[2], KEYS[3], KEYS[6]
+local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[4], outbox = KEYS[5], later = KEYS[6], due = KEYS[7],
+  events = KEYS[8], suppressed = KEYS[9], recent = KEYS[10], channels = 11}
+local new, current = KEYS[2], KEYS[3]
 local id, expected, context, deliver, ttl = unpack(ARGV, 1, 5)
 local a = terms(6)
 local now = clock()
+local old = {record = current, due = k.due, events = k.events}
 
 local again = replay(new, a.nonce) or replay(current, a.nonce)
 if again then return again end
@@ -14,7 +17,7 @@ if again then return again end
 local latest = redis.call('HGET', k.scope, 'id') or ''
 if latest ~= expected then return {'moved', latest} end
 
-local status = expected ~= '' and status_of(current, due, expected, now)
+local status = expected ~= '' and status_of(old, expected, now)
 local pending = status == 'pending'
 k.anew = status == 'approved'
 local reuse = false
@@ -24,9 +27,10 @@ if pending then
   if reuse and a.counter ~= '' and r[4] + 1 ~= tonumber(a.counter) then return {'moved', expected} end
 end
 
+if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
 local limit, wait = refusal(k, now, a, reuse and current)
 if wait > 0 then return {'refused', limit, int(wait), pending and snapshot('pending', now, current) or false} end
-if redis.call('XLEN', k.outbox) >= a.outbox_max then return {'full'} end
+if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
 
 -- Everything is checked: from here on nothing may fail half-way.
 if reuse then
@@ -34,12 +38,15 @@ if reuse then
   send(k, now, expected, redis.call('HGET', current, 'sends') + 1, a)
   return remember('resent', now, current, a.nonce)
 end
-if pending then finish(current, due, expected, now, 'canceled') end
+if pending then finish(old, expected, now, 'canceled') end
 redis.call('HSET', new, 'status', 'pending', 'attempts', 0, 'counter', 0, 'valid_from', 0, 'valid_to', 0,
-  'created', int(now), 'expires', int(now + ttl), 'context', context, 'deliver', deliver, unpack(ARGV, 18))
+  'created', int(now), 'expires', int(now + ttl), 'context', context, 'deliver', deliver, unpack(ARGV, a.rest))
 redis.call('PEXPIRE', new, int(ttl + TOMBSTONE))
 -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
-if a.queue == '1' then redis.call('ZADD', due, int(now + ttl), 'e:' .. id) end
+if a.queue == '1' then redis.call('ZADD', k.due, int(now + ttl), 'e:' .. id) end
+redis.call('LPUSH', k.recent, id)
+redis.call('LTRIM', k.recent, 0, RECENT - 1)
+redis.call('PEXPIRE', k.recent, int(ttl + TOMBSTONE))
 a.counter = ''
 send(k, now, id, 1, a)
 return remember('created', now, new, a.nonce)

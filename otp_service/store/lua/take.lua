@@ -1,54 +1,88 @@
 -- Begin a try: "trying" is written before a byte leaves, by exactly one holder.
--- KEYS: record, tries, due
--- ARGV: id, send, fence, reclaimed ('1'), channels in their order ("a b"), on_unknown
-local record, tries, due = unpack(KEYS)
-local id, send, fence, reclaimed, channels, on_unknown = unpack(ARGV)
+-- KEYS: record, tries, due, events, then the recipient's window at each channel
+-- ARGV: id, send, fence, reclaimed ('1'), on_unknown, then for each channel in the order to try: its name, its windows
+--       ("5/3600000"), '1' where these refuse and '0' where they only order
+local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4]}
+local id, send, fence, reclaimed, on_unknown = unpack(ARGV, 1, 5)
 local now = clock()
 
-if status_of(record, due, id, now) ~= 'pending' then return {'over'} end
-local r = redis.call('HMGET', record, 'sends', 'delivery', 'deliver', 'holder', 'channel', 'avoid')
-if r[1] ~= send or (r[2] ~= 'queued' and r[2] ~= 'trying') then return {'over'} end
+if status_of(k, id, now) ~= 'pending' then return {'over'} end
+local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'deliver', 'holder', 'extra', 'expires')
+local open = r[2] == 'queued' or r[2] == 'trying' or (r[2] == 'accepted' and r[5] == send)
+if r[1] ~= send or not open then return {'over'} end
 local mine = send .. ':' .. fence
 if r[4] ~= mine then
   -- A worker that was thought dead may finish the try it began, and begins no other.
   if r[4] and string.find(r[4], send .. ':', 1, true) == 1 and reclaimed ~= '1' then return {'lost'} end
-  redis.call('HSET', record, 'holder', mine)
+  redis.call('HSET', k.record, 'holder', mine)
 end
 
 if r[3] == '0' then
   -- Nobody is sent anything, but who looks on must not tell: the caller plays a send.
-  redis.call('HSET', record, 'delivery', 'trying', 'maybe', 1)
+  redis.call('HSET', k.record, 'delivery', 'trying', 'maybe', 1)
   return {'pretend'}
 end
 
-local closed, may_have, retryable = {}, false, false
-for index, encoded in ipairs(redis.call('LRANGE', tries, 0, -1)) do
+local closed, last, may_have, retryable = {}, {}, false, false
+for index, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
   local t = cjson.decode(encoded)
   if t.send == tonumber(send) then
     if not t.outcome and t.fence ~= fence then
       t.outcome, t.reason, t.detail, t.orphan = 'unknown', 'timeout', 'the worker stopped before the answer', true
-      redis.call('LSET', tries, index - 1, cjson.encode(t))
+      redis.call('LSET', k.tries, index - 1, cjson.encode(t))
     end
     if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
     if t.outcome ~= 'retryable' then closed[t.channel] = true end
     may_have = may_have or not t.outcome or t.outcome == 'unknown'
     retryable = retryable or t.outcome == 'retryable'
+    last[t.channel] = t
   end
 end
 
-local chosen
-for channel in string.gmatch(channels, '%S+') do
-  local allowed = not closed[channel] and (r[5] == '' or r[5] == channel)
-  if allowed and (not chosen or chosen == r[6]) then chosen = channel end
-end
-if not chosen or (may_have and on_unknown == 'hold') then
-  local left = redis.call('HGET', record, 'expires') - now
-  return {'none', may_have and '1' or '0', retryable and '1' or '0', int(left)}
+-- Room at a channel: one that is full for this number by our guess of its rules is asked after the others; one that is
+-- full by the operator's word is not asked, and its try says so.
+local function note_full(channel, wait)
+  local said = last[channel]
+  if said and said.not_asked then return end
+  redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now), fence = fence,
+    outcome = 'retryable', reason = 'rate', not_asked = true,
+    detail = 'not asked: its recipient_limits are full for ' .. int(math.ceil(wait / 1000)) .. ' s'}))
+  redis.call('PEXPIRE', k.tries, TRIES)
 end
 
-local f = redis.call('HMGET', record, 'to', 'kid', 'seed', 'counter', 'purpose', 'locale', 'expires', 'code_length')
-redis.call('HSET', record, 'delivery', 'trying', 'valid_to', f[4])
-redis.call('HINCRBY', record, 'maybe', 1)
-local index = redis.call('RPUSH', tries, cjson.encode({send = tonumber(send), channel = chosen, at = int(now), fence = fence}))
-redis.call('PEXPIRE', tries, TRIES)
-return {'try', index - 1, chosen, int(now), f}
+local hold = may_have and on_unknown == 'hold'
+local chosen, full
+local free = {}
+for n = 1, hold and 0 or (#ARGV - 5) / 3 do
+  local channel, windows, strict = unpack(ARGV, 3 + 3 * n, 5 + 3 * n)
+  if not closed[channel] then
+    local wait = wait_for(KEYS[4 + n], now, windows)
+    if wait == 0 then chosen = n break end
+    if strict == '1' then
+      note_full(channel, wait)
+      retryable = true
+      free[#free + 1] = channel
+      free[#free + 1] = int(wait)
+    else
+      full = full or n
+    end
+  end
+end
+chosen = chosen or full
+if not chosen then
+  local names = {}
+  for channel in pairs(closed) do names[#names + 1] = channel end
+  return {'none', may_have and '1' or '0', retryable and '1' or '0', int(r[6] - now), names, free}
+end
+
+local channel, windows = unpack(ARGV, 3 + 3 * chosen, 4 + 3 * chosen)
+local f = redis.call('HMGET', k.record, 'to', 'kid', 'seed', 'counter', 'purpose', 'locale', 'expires', 'code_length',
+  'client')
+redis.call('HSET', k.record, 'valid_to', f[4])
+if r[2] == 'queued' then redis.call('HSET', k.record, 'delivery', 'trying') end
+redis.call('HINCRBY', k.record, 'maybe', 1)
+local index = redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now),
+  fence = fence})) - 1
+redis.call('PEXPIRE', k.tries, TRIES)
+count_in(KEYS[4 + chosen], now, windows, id .. ':' .. int(index))
+return {'try', index, channel, int(now), f}

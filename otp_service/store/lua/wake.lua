@@ -1,17 +1,42 @@
--- What was due: a verification's end, or a delivery's next round.
--- KEYS: record, outbox, due   ARGV: member, id, send ('' for an end)
-local record, outbox, due = unpack(KEYS)
-local member, id, send = unpack(ARGV)
-if redis.call('ZREM', due, member) == 0 then return 0 end
+-- What was due: a verification's end, what an approval says of its channels, or an open send that somebody must look at.
+-- KEYS: record, tries, due, events, outbox, later   ARGV: kind ('e', 'a', 'd'), id, send (of 'd')
+-- Returns the status and the channels that carried it, for an end; else nothing.
+local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
+local kind, id, send = unpack(ARGV)
 local now = clock()
-local status = status_of(record, due, id, now)
+
+if kind == 'd' then
+  local member = send .. ':' .. id
+  local moment = redis.call('ZSCORE', k.later, member)
+  if not moment or tonumber(moment) > now then return false end
+  redis.call('ZREM', k.later, member)
+  local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'extra', 'entry')
+  if status_of(k, id, now) ~= 'pending' or r[1] ~= send then return false end
+  if r[2] ~= 'queued' and r[2] ~= 'trying' and not (r[2] == 'accepted' and r[3] == send) then return false end
+  if r[4] and #redis.call('XRANGE', k.outbox, r[4], r[4]) > 0 then
+    -- It still waits in the outbox, or is worked on.
+    redis.call('ZADD', k.later, int(now + LOOK_AGAIN), member)
+  else
+    redis.call('HDEL', k.record, 'holder')
+    queue(k, id, send, now)
+  end
+  return false
+end
+
+if redis.call('ZREM', k.due, kind .. ':' .. id) == 0 then return false end
+local status = status_of(k, id, now)
 if status == 'pending' then
-  if send == '' then
-    -- Our clock has stepped back since the caller looked.
-    redis.call('ZADD', due, redis.call('HGET', record, 'expires'), member)
-  elseif redis.call('HGET', record, 'sends') == send then
-    redis.call('HDEL', record, 'holder')
-    redis.call('XADD', outbox, '*', 'id', id, 'send', send, 'at', int(now))
+  -- Our clock has stepped back since the caller looked.
+  redis.call('ZADD', k.due, redis.call('HGET', k.record, 'expires'), kind .. ':' .. id)
+  return false
+end
+if not status then return false end
+local channels, known = {}, {}
+for _, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
+  local t = cjson.decode(encoded)
+  if not known[t.channel] and (t.outcome == 'accepted' or t.outcome == 'unknown') then
+    known[t.channel] = true
+    channels[#channels + 1] = t.channel
   end
 end
-return 1
+return {status, unpack(channels)}

@@ -1,0 +1,53 @@
+-- Shared by what brings a send forward: record, settle, report.
+
+-- A start or resend may wait for the first outcome of its send.
+local function tell_waiting(k, key, send)
+  if redis.call('HGET', k.record, 'wait') ~= send then return end
+  redis.call('HDEL', k.record, 'wait')
+  redis.call('RPUSH', key, '1')
+  redis.call('PEXPIRE', key, 10000)
+end
+
+-- Nothing of this send is accepted, or may have been, but what a report calls undelivered.
+local function all_undelivered(tries, send)
+  local any = false
+  for _, encoded in ipairs(redis.call('LRANGE', tries, 0, -1)) do
+    local t = cjson.decode(encoded)
+    if t.send == send and (not t.outcome or t.outcome == 'accepted' or t.outcome == 'unknown') then
+      if t.report ~= 'undelivered' then return false end
+      any = true
+    end
+  end
+  return any
+end
+
+-- A channel that this send may use and has not.
+local function another_channel(k, send)
+  local tried = {}
+  for _, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
+    local t = cjson.decode(encoded)
+    if t.send == send then tried[t.channel] = true end
+  end
+  for name in string.gmatch(redis.call('HGET', k.record, 'route') or '', '%S+') do
+    if not tried[name] then return true end
+  end
+  return false
+end
+
+-- Bring the latest send to the end that its reports say, if they say one. True when one more channel is to be tried:
+-- once a send, while the code lives long enough to be of use. `delivery` stays `accepted` meanwhile: no state goes back.
+local function judge_reports(k, id, now, t)
+  local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'extra', 'expires')
+  if tonumber(r[1]) ~= t.send or (r[2] ~= 'trying' and r[2] ~= 'accepted') then return false end
+  if t.report == 'delivered' then
+    deliver_state(k, id, now, 'delivered', t.channel)
+  elseif r[2] == 'accepted' and all_undelivered(k.tries, t.send) then
+    if r[3] ~= r[1] and r[4] - now >= MIN_LIFE_TO_RESEND and another_channel(k, t.send) then
+      redis.call('HSET', k.record, 'extra', r[1])
+      redis.call('HDEL', k.record, 'holder')
+      return true
+    end
+    deliver_state(k, id, now, 'undelivered', t.channel)
+  end
+  return false
+end

@@ -1,0 +1,52 @@
+"""`RedisStandings`: the Standings of `ports`, one hash a channel."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from otp_service.ports import Call, Change, Sky, Standing, TryResult
+from otp_service.store.keys import Keys
+from otp_service.store.rows import fit_to_keep
+from otp_service.store.sky import noted, read_sky
+from otp_service.store.trips import Arguments, Trips
+
+SPAN_SECONDS = 600
+"""Of one hash of figures. By the worker's clock: it decides nothing."""
+
+
+class RedisStandings:
+    def __init__(self, trips: Trips, prefix: str = "otp") -> None:
+        self._trips = trips
+        self._keys = Keys(prefix)
+
+    async def look(self, channels: Sequence[str]) -> Sky:
+        *replies, pauses = await asyncio.gather(
+            *(self._trips.script("standing", [self._keys.channel(name)], []) for name in channels),
+            self._trips.command("HGETALL", self._keys.pauses()),
+        )
+        return read_sky(channels, replies, pauses)
+
+    async def note(self, call: Call) -> tuple[Change, Standing]:
+        keys = [
+            self._keys.channel(call.channel),
+            self._keys.figures(call.channel, int(time.time()) // SPAN_SECONDS),
+        ]
+        arguments: Arguments = [call.judgement, call.took_ms, call.holder, *_said(call.result)]
+        return noted(await self._trips.script("note", keys, arguments))
+
+    async def probe(self, channel: str, holder: str, lease_ms: int) -> bool:
+        return bool(await self._trips.script("probe", [self._keys.channel(channel)], [holder, lease_ms]))
+
+    async def credit(self, channel: str, kind: str, count: int, good: int) -> None:
+        await self._trips.script("credit", [self._keys.channel(channel)], [kind, count, good])
+
+
+def _said(result: TryResult | None) -> tuple[int, str, str]:
+    """How long the gateway wants to be left alone, the figure that it counts for, and its words where they complain."""
+    if result is None:
+        return 0, "", ""
+    label = f"{result.outcome}:{result.reason or ''}" + (":unmapped" if result.unmapped else "")
+    rest = round((result.retry_after or 0) * 1000) if result.overloaded else 0
+    return rest, label, fit_to_keep(result.detail) if result.reason else ""

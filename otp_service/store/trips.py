@@ -1,0 +1,96 @@
+"""`Trips`: scripts that are asked for in one turn of the event loop go to Redis in one trip.
+
+Under load a worker has dozens of scripts ready at once; each in a round trip of its own would cost more than its work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from otp_service.ports import StoreDown
+from otp_service.store.connection import Lost
+from otp_service.store.scripts import Script
+
+MOST_AT_ONCE = 2
+"""Trips under way: a third would only make each of them smaller."""
+LONGEST = 256
+"""Scripts in one trip: their replies are read in one piece."""
+
+Arguments = Sequence[str | bytes | int]
+_Asked = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
+
+
+class Trips:
+    def __init__(self, client: redis.asyncio.Redis, scripts: Mapping[str, Script]) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._asked: list[_Asked] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._planned = False
+
+    async def script(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
+        """Run a script once. Raises StoreDown: then nobody knows whether it ran."""
+        script = self._scripts[name]
+        try:
+            return await self.command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self.command("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def command(self, *words: Any) -> Any:
+        """Run a command. Raises StoreDown, and NoScriptError."""
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Any] = loop.create_future()
+        self._asked.append((words, reply))
+        if not self._planned and len(self._under_way) < MOST_AT_ONCE:
+            self._planned = True
+            loop.call_soon(self._depart)
+        return await reply
+
+    def _depart(self) -> None:
+        self._planned = False
+        asked, self._asked = self._asked[:LONGEST], self._asked[LONGEST:]
+        # Whoever was cancelled meanwhile has not asked.
+        asked = [one for one in asked if not one[1].done()]
+        if asked:
+            task = asyncio.get_running_loop().create_task(self._travel(asked))
+            self._under_way.add(task)
+            task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if self._asked and not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._depart)
+
+    async def _travel(self, asked: list[_Asked]) -> None:
+        try:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for words, _ in asked:
+                    pipeline.execute_command(*words)
+                replies = await pipeline.execute(raise_on_error=False)
+        except BaseException as error:
+            failure = StoreDown(type(error).__name__)
+            failure.__cause__ = error
+            replies = [failure] * len(asked)
+            if not isinstance(error, Lost):
+                raise
+        finally:
+            for (_, future), reply in zip(asked, replies, strict=True):
+                if not future.done():
+                    _answer(future, reply)
+
+
+def _answer(future: asyncio.Future[Any], reply: Any) -> None:
+    if isinstance(reply, NoScriptError | StoreDown):
+        future.set_exception(reply)
+    elif isinstance(reply, Lost):
+        failure = StoreDown(type(reply).__name__)
+        failure.__cause__ = reply
+        future.set_exception(failure)
+    else:
+        future.set_result(reply)
