@@ -164,16 +164,17 @@ class World:
 
     async def is_idle(self) -> None:
         """Return once no send waits in an outbox or is worked on."""
-        while any(self.server.client.xlen(key) for key in self.server.client.keys("*:outbox")):
+        while any(self.server.client.xlen(key) for key in self.server.client.keys("*:outbox")):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
-    def deliver(self, for_seconds: float = 0.3) -> None:
-        """Let one worker run until it has done what there is to do."""
+    def deliver(self, for_seconds: float = 0.0) -> None:
+        """Let one worker run until it has done what there is to do, and for `for_seconds` at the least."""
 
         async def work() -> None:
             worker, outbox = self.worker()
             running = asyncio.create_task(worker.run())
             await asyncio.sleep(for_seconds)
+            await self.is_idle()
             worker.stop()
             await running
             await outbox.aclose()
