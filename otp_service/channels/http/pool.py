@@ -16,7 +16,8 @@ connection that closes under our request makes its outcome unknown."""
 class Pool:
     """Each connection waits with the loop's time at which it was put here."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_idle: float = KEEP_IDLE) -> None:
+        self._keep_idle = keep_idle
         self._waiting: dict[Place, deque[tuple[float, Line]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -28,7 +29,7 @@ class Pool:
         waiting = self._waiting.get(place)
         while waiting:
             since, line = waiting.pop()
-            if since > asyncio.get_running_loop().time() - KEEP_IDLE and line.clean and line.silent:
+            if since > asyncio.get_running_loop().time() - self._keep_idle and line.clean and line.silent:
                 line.idle = False
                 return line
             line.abort()
@@ -39,7 +40,7 @@ class Pool:
         line.idle = True
         self._waiting.setdefault(place, deque()).append((loop.time(), line))
         if self._sweep is None:
-            self._sweep = loop.call_later(KEEP_IDLE, self._close_old)
+            self._sweep = loop.call_later(self._keep_idle, self._close_old)
 
     def close_oldest(self) -> None:
         """To make room for a connection to another place."""
@@ -58,8 +59,8 @@ class Pool:
     def _close_old(self) -> None:
         loop = asyncio.get_running_loop()
         for place, waiting in list(self._waiting.items()):
-            while waiting and waiting[0][0] <= loop.time() - KEEP_IDLE:
+            while waiting and waiting[0][0] <= loop.time() - self._keep_idle:
                 waiting.popleft()[1].abort()
             if not waiting:
                 del self._waiting[place]
-        self._sweep = loop.call_later(KEEP_IDLE, self._close_old) if self._waiting else None
+        self._sweep = loop.call_later(self._keep_idle, self._close_old) if self._waiting else None
