@@ -24,11 +24,19 @@ PATTERNS = {
     "failures": r"otp:\{\d\d\}:f:[0-9a-f]{16}",
     "outbox": r"otp:\{\d\d\}:outbox",
     "due": r"otp:\{\d\d\}:due",
+    "events": r"otp:\{\d\d\}:events",
+    "installation_events": r"otp:events",
+    "hooks_due": r"otp:\{h:[\w-]+\}:due",
+    "hooks": r"otp:\{h:[\w-]+\}:hooks",
+    "hooks_done": r"otp:\{h:[\w-]+\}:done",
+    "hooks_gone": r"otp:\{h:[\w-]+\}:gone:[0-9a-f]{32}",
     "claim": r"otp:i:[\w-]{22}",
     "client_ip": r"otp:ip:[\w-]{22}",
 }
-WITHOUT_TTL = {"outbox", "due"}
-"""Bounded instead: by `outbox_max`, and by one member a record."""
+WITHOUT_TTL = {"outbox", "due", "events", "installation_events"}
+"""Bounded instead: by `outbox_max`, by one member a record, by being read, by a length."""
+OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"events", "installation_events"}
+"""Made where somebody listens only: tests/hooks shows them."""
 
 
 def kind_of(key: bytes) -> str:
@@ -71,7 +79,7 @@ def test_every_key_is_of_a_listed_kind_and_has_a_ttl_or_a_bound(server: Server) 
     seen: dict[str, list[int]] = {}
     for key in ours(world):
         seen.setdefault(kind_of(key), []).append(server.client.pttl(key))
-    assert set(seen) >= set(PATTERNS) - {"due"}
+    assert set(seen) >= set(PATTERNS) - {"due"} - OF_EVENTS
     assert not {kind for kind in seen if kind not in PATTERNS}
     assert {kind for kind, lives in seen.items() if -1 in lives} <= WITHOUT_TTL
     longest = {"record": 7500, "scope": 7500, "tries": 72 * 3600, "recipient": 86400, "failures": 86400, "claim": 7200}
@@ -88,7 +96,12 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         assert f":{key.split(':')[2]}:<" in table
     rows = [row for row in table.splitlines() if row.startswith("| `")]
     assert len(rows) == len(PATTERNS)
-    assert [row.split("`")[1].rsplit(":", 1)[-1] for row in rows if "none" in row] == ["outbox", "due"]
+    assert [row.split("`")[1].rsplit(":", 1)[-1] for row in rows if "none" in row] == [
+        "outbox",
+        "due",
+        "events",
+        "events",
+    ]
 
 
 def test_what_changes_together_lies_in_one_slot() -> None:
@@ -102,9 +115,12 @@ def test_what_changes_together_lies_in_one_slot() -> None:
             keys.failures(n, "x"),
             keys.outbox(n),
             keys.due(n),
+            keys.events(n),
         ]
         assert {re.findall(r"\{(.*?)\}", key)[0] for key in made} == {f"{n:02d}"}
         assert all(key.startswith("team:") for key in made)
+    of_a_webhook = [keys.hooks_due("x"), keys.hooks("x"), keys.hooks_done("x"), keys.hooks_gone("x", "0" * 32)]
+    assert {re.findall(r"\{(.*?)\}", key)[0] for key in of_a_webhook} == {"h:x"}
     assert len({keys.outbox(n) for n in range(PARTITIONS)}) == PARTITIONS
 
 

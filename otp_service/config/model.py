@@ -25,6 +25,7 @@ from otp_service.config.sections import (
     Service,
     TestNumber,
 )
+from otp_service.config.webhooks import WebhookSection
 from otp_service.recipient import parse as parse_recipient
 
 _NOT_ENFORCED = {"limits": ("prefix", "disable_after")}
@@ -43,6 +44,7 @@ class Config(Section):
     channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
     clients: tuple[Client, ...] = ()
     test_numbers: tuple[TestNumber, ...] = ()
+    webhooks: tuple[WebhookSection, ...] = ()
 
     @field_validator("purposes", mode="before")
     @classmethod
@@ -52,7 +54,7 @@ class Config(Section):
     @classmethod
     def named_lists(cls) -> frozenset[str]:
         """Lists whose items have names, by which the environment finds them."""
-        return frozenset({"channels", "clients"})
+        return frozenset({"channels", "clients", "webhooks"})
 
     def contradictions(self) -> list[str]:
         """What is wrong between tables that are each in order, one line each."""
@@ -98,6 +100,10 @@ class Config(Section):
     def client_keys(self) -> list[tuple[policy.Client, tuple[str, ...]]]:
         """Each client with the hashes of its API keys."""
         return [(client.domain(), client.key_hashes) for client in self.clients]
+
+    def is_heard(self, client: str) -> bool:
+        """Whether any webhook may be told of this client's verifications."""
+        return any(webhook.client in ("", client) for webhook in self.webhooks)
 
     def texts(self) -> Mapping[str, ChannelTexts]:
         """What each channel says, by its name."""

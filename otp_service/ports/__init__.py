@@ -16,6 +16,18 @@ from otp_service.ports.channel import (
     Report,
     TryResult,
 )
+from otp_service.ports.hooks import (
+    AddressRefused,
+    EventLog,
+    Fate,
+    Hook,
+    HookAnswer,
+    HookFailed,
+    HookQueue,
+    HookReceiver,
+    HookState,
+    Logged,
+)
 from otp_service.ports.outbox import (
     Begun,
     Entry,
@@ -43,6 +55,7 @@ from otp_service.ports.store import (
 )
 
 __all__ = [
+    "AddressRefused",
     "Attempt",
     "Balance",
     "Begun",
@@ -50,7 +63,16 @@ __all__ = [
     "ChannelError",
     "Claim",
     "Entry",
+    "EventLog",
+    "Fate",
     "Full",
+    "Hook",
+    "HookAnswer",
+    "HookFailed",
+    "HookQueue",
+    "HookReceiver",
+    "HookState",
+    "Logged",
     "Message",
     "Missing",
     "Moved",

@@ -9,10 +9,17 @@
 | `P:{NN}:f:<owner>`        | zset   | wrong codes for one recipient, of one client   | the longest window           |
 | `P:{NN}:outbox`           | stream | sends that wait                                | none: bounded by `outbox_max` |
 | `P:{NN}:due`              | zset   | moments: ends of lives, next rounds            | none: one member a record |
+| `P:{NN}:events`           | stream | events that no queue has taken over yet        | none: read, and deleted |
+| `P:events`                | stream | the same, of the installation                  | none: bounded by a length |
+| `P:{h:<webhook>}:due`     | zset   | moments at which its waiting events are sent   | 5 days                       |
+| `P:{h:<webhook>}:hooks`   | hash   | its waiting events, the number's mask sealed   | 5 days                       |
+| `P:{h:<webhook>}:done`    | zset   | the latest events that were dealt with         | 15 min                       |
+| `P:{h:<webhook>}:gone:<url>` | string | when that address said 410                  | 30 days from the last look   |
 | `P:i:<claim>`             | hash   | an Idempotency-Key                             | 2 h                          |
 | `P:ip:<address>`          | zset   | sends asked for from one address               | the longest window           |
 
-`NN` is the partition, the hash tag of a cluster: what must change together lies in one slot.
+`NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
+one of their own.
 """
 
 from __future__ import annotations
@@ -45,6 +52,27 @@ class Keys:
 
     def due(self, partition: int) -> str:
         return f"{self._tags[partition]}:due"
+
+    def events(self, partition: int) -> str:
+        return f"{self._tags[partition]}:events"
+
+    def installation_events(self) -> str:
+        return f"{self._prefix}:events"
+
+    def hooks_due(self, webhook: str) -> str:
+        return f"{self._of(webhook)}:due"
+
+    def hooks(self, webhook: str) -> str:
+        return f"{self._of(webhook)}:hooks"
+
+    def hooks_done(self, webhook: str) -> str:
+        return f"{self._of(webhook)}:done"
+
+    def hooks_gone(self, webhook: str, url: str) -> str:
+        return f"{self._of(webhook)}:gone:{url}"
+
+    def _of(self, webhook: str) -> str:
+        return f"{self._prefix}:{{h:{webhook}}}"
 
     def claim(self, name: str) -> str:
         return f"{self._prefix}:i:{name}"

@@ -24,6 +24,10 @@ _NAMES = (
     "settle",
     "wake",
     "now",
+    "hook_add",
+    "hook_claim",
+    "hook_settle",
+    "hook_state",
 )
 
 
