@@ -11,7 +11,7 @@ import structlog
 
 from otp_service import metrics
 from otp_service.events import Event, Webhook
-from otp_service.hooks.schedule import delay_ms
+from otp_service.hooks.schedule import ATTEMPTS, delay_ms
 from otp_service.keyring import Keyring, SealBroken
 from otp_service.ports import AddressRefused, Fate, Hook, HookAnswer, HookFailed, HookQueue, HookReceiver, StoreDown
 from otp_service.webhook_signature import sign
@@ -123,6 +123,8 @@ class Lane:
             _LOG.exception("an event could not be sent", webhook=self.webhook.name, event_id=hook.event.id)
 
     async def _attempt(self, hook: Hook) -> _End:
+        if hook.attempt > ATTEMPTS:
+            return _End("dropped", Fate.DONE, detail="the last attempt was cut off")
         body = hook.event.body(self._mask(hook.event))
         signed = sign(self.webhook.secrets, hook.event.id, hook.now // 1000, body)
         try:
