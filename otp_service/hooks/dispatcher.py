@@ -46,6 +46,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Begin nothing more; what is being sent may end."""
         self._stopping.set()
+        for lane in self._lanes:
+            lane.wake()
 
     async def run(self, drain_seconds: float = 20.0) -> bool:
         """Work until `stop`; then give what is under way `drain_seconds`. True when all of it ended."""

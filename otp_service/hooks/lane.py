@@ -68,7 +68,7 @@ class Lane:
         if dropped and not self._is_full:
             _LOG.error("events are dropped: too many wait for a webhook", webhook=self.webhook.name)
         self._is_full = bool(dropped)
-        self._news.set()
+        self.wake()
 
     async def step(self) -> None:
         """Begin to send what is due, as far as there is room. Raises StoreDown."""
@@ -90,6 +90,10 @@ class Lane:
             return
         self._news.clear()
 
+    def wake(self) -> None:
+        """End the `wait` that is going on, or the next one."""
+        self._news.set()
+
     async def drain(self, seconds: float) -> bool:
         """Let what is under way end; False when some had to be cut off. Those are sent again, with their ids."""
         if not self._active:
@@ -108,7 +112,7 @@ class Lane:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._active.discard(task)
         if self._more_is_due:
-            self._news.set()
+            self.wake()
 
     async def _send(self, hook: Hook) -> None:
         try:
