@@ -28,7 +28,10 @@ class EventLog(Protocol):
         ...
 
     async def emit(self, type: str, data: Mapping[str, Value]) -> None:
-        """Write down an event of the whole installation."""
+        """Write down an event of the whole installation: names and amounts, never a number or a gateway's own words.
+
+        Raises ValueError for a type that is none of those.
+        """
         ...
 
     async def read(self, count: int) -> Sequence[Logged]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis.asyncio
 
-from otp_service.events import Value
+from otp_service.events import OF_THE_INSTALLATION, Value
 from otp_service.keyring import PARTITIONS
 from otp_service.ports import Logged, StoreDown
 from otp_service.store.async_scripts import AsyncScripts
@@ -41,6 +41,8 @@ class RedisEventLog:
                 raise StoreDown(type(reply).__name__) from reply
 
     async def emit(self, type: str, data: Mapping[str, Value]) -> None:
+        if type not in OF_THE_INSTALLATION:
+            raise ValueError(f"{type!r} is no event of the installation")
         fields: dict[Any, Any] = {"type": type, "data": json.dumps(data)}
         await self._answer(
             self._client.xadd(self._installation, fields, maxlen=MOST_INSTALLATION_EVENTS, approximate=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 from standardwebhooks import Webhook as Reference
@@ -237,3 +240,25 @@ def test_a_later_attempt_is_signed_for_its_own_moment(server: Server) -> None:
     assert first.body == second.body
     assert int(second.headers["webhook-timestamp"]) == START // 1000 + 3600
     assert second.verified(SECRET)
+
+
+def test_the_check_of_the_documentation_takes_what_is_sent_and_nothing_else(server: Server) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
+    scope: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], scope)
+    world = HookWorld(server, shop={"secrets": (new_secret("new"), SECRET)})
+    world.happen()
+    world.turn()
+    [got] = world.receiver.got
+    headers = {name.lower(): value for name, value in got.headers.items()}
+    with mock.patch("time.time", return_value=START / 1000 + 299):
+        assert scope["is_genuine"](SECRET, headers, got.body)
+        assert not scope["is_genuine"](new_secret("another's"), headers, got.body)
+        assert not scope["is_genuine"](SECRET, headers, got.body + b" ")
+    with mock.patch("time.time", return_value=START / 1000 + 301):
+        assert not scope["is_genuine"](SECRET, headers, got.body)
+
+
+def test_the_documentation_names_every_event() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
+    assert all(f"`{type}`" in page for type in TYPES)
