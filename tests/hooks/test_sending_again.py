@@ -16,6 +16,7 @@ from otp_service.hooks.lane import LEASE_MS
 from otp_service.ports import AddressRefused, Fate, HookAnswer, HookFailed
 from tests.hooks.hook_world import MASK, OK, START, HookWorld
 from tests.hooks.test_schedule import SCHEDULE
+from tests.test_store_keys import OF_EVENTS, kind_of
 from tests.world import Server
 
 DOWN = HookFailed("no connection (ConnectError)")
@@ -264,6 +265,17 @@ def test_every_key_of_a_webhook_has_an_end(server: Server) -> None:
         assert 0 < lives[f"otp:{{h:shop}}:{name}"] <= most
     [gone] = [life for key, life in lives.items() if ":gone:" in key]
     assert 29 * days < gone <= 30 * days
+
+
+def test_every_key_of_an_event_is_of_a_listed_kind(server: Server) -> None:
+    world = HookWorld(server, gone={}, shop={})
+    world.receivers["gone"].answers = [HookAnswer(410)]
+    world.receivers["shop"].answers = [OK, DOWN]
+    for n in range(3):
+        world.happen(n=n)
+    world.turn()
+    kinds = {kind_of(key) for key in server.client.keys("*") if not key.startswith(b"test:")}
+    assert kinds == OF_EVENTS
 
 
 def test_a_glance_keeps_a_gone_webhook_off(server: Server) -> None:
