@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import socket
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from otp_service.channels.http import HttpAnswer, HttpError, NotSent
+from otp_service.channels.http.names import LookUp, Names, system_look_up
 from otp_service.egress import Target, is_public
 from otp_service.ports import AddressRefused, HookAnswer, HookFailed
 
-_RESOLVING = 4
-"""Threads in which one webhook's name is looked up: a name server that hangs delays no other webhook."""
 _MOST_ADDRESSES = 3
 """Tried in turn, as long as no byte has left."""
 
@@ -33,25 +29,19 @@ class PinningClient(Protocol):
 
 class Resolver(Protocol):
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Every address of that name, the best first. Raises OSError."""
+        """Every address of that name, the best first. Raises OSError or UnicodeError."""
         ...
-
-    def close(self) -> None: ...
 
 
 class SystemResolver:
-    """The operating system's, in threads of its own."""
+    """The operating system's. One a webhook: a name server that hangs delays no other."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_RESOLVING, thread_name_prefix="webhook-names")
+    def __init__(self, look_up: LookUp = system_look_up) -> None:
+        self._names = Names(look_up)
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        endpoints = await self._names.endpoints(host, port)
+        return list(dict.fromkeys(str(address[0]) for *_, address in endpoints))
 
 
 class PinnedReceiver:
@@ -84,7 +74,6 @@ class PinnedReceiver:
         raise HookFailed(str(refusal)) from refusal
 
     async def aclose(self) -> None:
-        self._resolver.close()
         await self._client.aclose()
 
     async def _addresses(self, deadline: float) -> Sequence[str]:

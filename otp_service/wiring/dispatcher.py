@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from otp_service import store
@@ -13,16 +13,14 @@ from otp_service.egress import Target
 from otp_service.events import Webhook
 from otp_service.hooks import Dispatcher, Lane
 from otp_service.hooks.lane import CONCURRENCY
-from otp_service.ports import EventLog, HookReceiver, HookState
+from otp_service.ports import EventLog, HookState
 from otp_service.wiring.api import build_keyring
 
 if TYPE_CHECKING:
     import redis.asyncio
 
 
-def build_dispatcher(
-    config: Config, client: redis.asyncio.Redis, receiver: Callable[[Webhook], HookReceiver] | None = None
-) -> Dispatcher | None:
+def build_dispatcher(config: Config, client: redis.asyncio.Redis) -> Dispatcher | None:
     """The dispatcher of the configured webhooks, None where there are none. The caller closes `client`.
 
     Run it in the worker's event loop, `stop` it together with the worker, `aclose` it when `run` has returned.
@@ -31,12 +29,11 @@ def build_dispatcher(
         return None
     queue = store.RedisHookQueue(client, config.redis.prefix)
     keyring = build_keyring(config)
-    make = receiver or build_receiver
-    lanes = [Lane(webhook, queue, make(webhook), keyring) for webhook in _webhooks(config)]
+    lanes = [Lane(webhook, queue, _receiver(webhook), keyring) for webhook in _webhooks(config)]
     return Dispatcher(build_event_log(config, client), queue, lanes)
 
 
-def build_receiver(webhook: Webhook) -> PinnedReceiver:
+def _receiver(webhook: Webhook) -> PinnedReceiver:
     target = Target.parse(webhook.url, webhook.allow)
     return PinnedReceiver(webhook.url, target, GatewayClient(max_connections=CONCURRENCY), SystemResolver())
 

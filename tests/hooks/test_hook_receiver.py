@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from otp_service.channels.hook_receiver import PinnedReceiver, SystemResolver
-from otp_service.channels.http import HttpAnswer, HttpError, MaybeSent, NotSent
+from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError, MaybeSent, NotSent
+from otp_service.channels.http.names import Endpoint
 from otp_service.egress import Target
 from otp_service.ports import AddressRefused, HookAnswer, HookFailed
+from tests.raw_gateway import RawGateway, http_answer, says
 from tests.test_egress import PRIVATE
 
 URL = "https://shop.example.com/events?token=s3cret"
@@ -24,7 +26,6 @@ class FakeResolver:
 
     answers: list[Sequence[str] | Exception]
     asked: list[tuple[str, int]] = field(default_factory=list)
-    closed: bool = False
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
         self.asked.append((host, port))
@@ -32,9 +33,6 @@ class FakeResolver:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @dataclass
@@ -150,9 +148,13 @@ def test_what_may_have_been_sent_and_what_took_the_whole_time_is_not_sent_to_the
 
 
 def test_closing_closes_what_it_works_with() -> None:
-    resolver, client = FakeResolver([[PUBLIC_1]]), FakeClient()
-    asyncio.run(PinnedReceiver(URL, Target.parse(URL), client, resolver).aclose())
-    assert (resolver.closed, client.closed) == (True, True)
+    client = FakeClient()
+    asyncio.run(PinnedReceiver(URL, Target.parse(URL), client, FakeResolver([])).aclose())
+    assert client.closed
+
+
+async def resolve(host: str) -> Sequence[str]:
+    return await SystemResolver().resolve(host, 443)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +168,38 @@ def test_closing_closes_what_it_works_with() -> None:
     ],
 )
 def test_the_systems_resolver_gives_addresses_in_their_usual_spelling(host: str, addresses: list[str]) -> None:
-    resolver = SystemResolver()
-    assert asyncio.run(resolver.resolve(host, 443)) == addresses  # type: ignore[arg-type]
-    resolver.close()
+    assert asyncio.run(resolve(host)) == addresses
 
 
 def test_the_systems_resolver_knows_this_machine_by_its_name() -> None:
-    resolver = SystemResolver()
-    assert set(asyncio.run(resolver.resolve("localhost", 443))) <= {"127.0.0.1", "::1"}  # type: ignore[arg-type]
-    resolver.close()
+    found = asyncio.run(resolve("localhost"))
+    assert found
+    assert set(found) <= {"127.0.0.1", "::1"}
+
+
+def test_the_systems_resolver_tells_each_address_once() -> None:
+    def look_up(host: str, port: int) -> list[Endpoint]:
+        return [(2, kind, 0, (address, port)) for kind in (1, 2) for address in (PUBLIC_1, "127.0.0.1")]
+
+    assert asyncio.run(SystemResolver(look_up).resolve("a.example", 443)) == [PUBLIC_1, "127.0.0.1"]
+
+
+# With our own client
+
+
+def test_our_client_connects_to_the_address_it_is_given_and_asks_for_the_name() -> None:
+    with RawGateway(says(http_answer(204))) as gateway:
+        port = gateway.host.rpartition(":")[2]
+        url = f"http://hooks.example:{port}/a"
+
+        async def run() -> HookAnswer:
+            client = GatewayClient()
+            resolver = FakeResolver([["127.0.0.1"]])
+            receiver = PinnedReceiver(url, Target.parse(url, [f"hooks.example:{port}"]), client, resolver)
+            try:
+                return await receiver.post(b"{}", {"Content-Type": "application/json"}, 15.0)
+            finally:
+                await receiver.aclose()
+
+        assert asyncio.run(run()) == HookAnswer(204)
+    assert f"Host: hooks.example:{port}".encode() in gateway.requests[0]

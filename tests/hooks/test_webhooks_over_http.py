@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from otp_service import config, wiring
-from otp_service.channels.hook_receiver import PinnedReceiver, SystemResolver
-from otp_service.channels.http import GatewayClient, HttpAnswer
-from otp_service.egress import Target
-from otp_service.events import Webhook
 from otp_service.ports import HookState
 from tests.hooks.hook_world import MASK, SECRET, Got, HookWorld
 from tests.raw_gateway import RawGateway, http_answer, resets, says
 from tests.test_config import tables
 from tests.world import Server
-
-
-class Unpinned:
-    """Our HTTP client, before it can pin: only numbers are connected to here."""
-
-    def __init__(self) -> None:
-        self._client = GatewayClient()
-
-    async def request(
-        self, method: str, url: str, body: bytes, headers: Mapping[str, str], *, deadline: float, address: str
-    ) -> HttpAnswer:
-        assert f"//{address}:" in url
-        return await self._client.request(method, url, body, headers, deadline=deadline)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
-
-def receiver(webhook: Webhook) -> PinnedReceiver:
-    return PinnedReceiver(webhook.url, Target.parse(webhook.url, webhook.allow), Unpinned(), SystemResolver())
 
 
 def configured(*gateways: RawGateway) -> config.Config:
@@ -58,7 +34,7 @@ def configured(*gateways: RawGateway) -> config.Config:
 def run(loaded: config.Config, server: Server, done: Callable[[], bool]) -> list[HookState]:
     async def work() -> list[HookState]:
         client = server.make_async()
-        dispatcher = wiring.build_dispatcher(loaded, client, receiver)
+        dispatcher = wiring.build_dispatcher(loaded, client)
         assert dispatcher is not None
         running = asyncio.create_task(dispatcher.run())
         async with asyncio.timeout(20):
