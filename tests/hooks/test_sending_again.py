@@ -215,6 +215,37 @@ def test_another_address_is_told_of_events_again(server: Server) -> None:
     assert back.receiver.got == []
 
 
+def test_nothing_is_queued_for_an_address_that_is_gone(server: Server) -> None:
+    world = HookWorld(server)
+    world.receiver.answers = [HookAnswer(410)]
+    world.happen(n=1)
+    world.turn()
+    world.happen(n=2)
+
+    async def only_read() -> None:
+        async with world.dispatcher() as (dispatcher, _):
+            await dispatcher.read()
+
+    asyncio.run(only_read())
+    assert world.states()["shop"].queued == 0
+    assert world.logged() == 0
+
+
+def test_what_waited_for_another_address_goes_when_the_gone_one_is_back(server: Server) -> None:
+    """A configuration that is taken back: its events would wait for nobody."""
+    world = HookWorld(server)
+    world.receiver.answers = [HookAnswer(410)]
+    world.happen(n=1)
+    world.turn()
+    moved = HookWorld(server, shop={"url": "https://shop.example.com/new"})
+    moved.receiver.answers = [DOWN]
+    moved.happen(n=2)
+    moved.turn()
+    assert moved.states()["shop"].queued == 1
+    world.turn()
+    assert world.states()["shop"].queued == 0
+
+
 def test_what_was_under_way_when_it_went_is_not_sent_again(server: Server) -> None:
     """Eight at once: one hears 410, seven fail."""
     world = HookWorld(server)
@@ -292,16 +323,19 @@ def test_a_glance_keeps_a_gone_webhook_off(server: Server) -> None:
 # Crashes, and several dispatchers
 
 
-@pytest.mark.parametrize("sent_between", [False, True])
-def test_a_crash_between_queueing_and_acknowledging_queues_once(server: Server, sent_between: bool) -> None:
+@pytest.mark.parametrize("between", [None, OK, DOWN], ids=["not sent", "taken", "failed"])
+def test_a_crash_between_queueing_and_acknowledging_queues_once(server: Server, between: Any) -> None:
+    """Whatever came of it meanwhile: one that was taken is not told again, one that failed keeps its schedule."""
     world = HookWorld(server)
+    world.receiver.answers = [between or OK]
     world.happen()
 
     async def crash() -> None:
         async with world.dispatcher() as (dispatcher, lanes):
-            logged = await dispatcher._log.read(64) if await dispatcher._log.open() is None else []
+            await dispatcher._log.open()
+            logged = await dispatcher._log.read(64)
             await lanes["shop"].add([one.event for one in logged])
-            if sent_between:
+            if between:
                 await world.send_all(lanes["shop"])
 
     async def recover() -> None:
