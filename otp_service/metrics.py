@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from otp_service.verification import Verification
 
@@ -11,6 +11,8 @@ CHECKS = Counter("otp_checks", "Codes checked, by purpose and result; replays ar
 TRIES = Counter("otp_tries", "Hand-overs to a channel, by what they came to.", ["channel", "outcome", "reason"])
 TRY_SECONDS = Histogram("otp_try_seconds", "How long a channel took to answer.", ["channel"])
 REFUSALS = Counter("otp_refusals", "Requests refused by a limit, by the limit's name.", ["limit"])
+WEBHOOKS = Counter("otp_webhooks", "Events and attempts to send them, by webhook and result.", ["webhook", "result"])
+WEBHOOKS_QUEUED = Gauge("otp_webhooks_queued", "Events that wait for a webhook; the same on every worker.", ["webhook"])
 
 
 def count_check(verification: Verification | None, result: str) -> None:

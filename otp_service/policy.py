@@ -32,6 +32,8 @@ MIN_LIFE_TO_RESEND_MS = 60 * 1000
 TOKEN_LEEWAY_SECONDS = 5
 """How far ahead the clock of the node that made a token may be."""
 
+EVERYBODY = "*"
+
 _WINDOW = re.compile(r"([0-9]+)\s*/\s*([0-9]*)\s*(s|m|h|d)?")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -124,6 +126,6 @@ class Rules:
     """The configured channels, in their order."""
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
-    """Clients whose events somebody subscribed to; `*` is all."""
+    """Clients whose events somebody subscribed to, or EVERYBODY."""
     outbox_max: int = 10_000
     """Sends that may wait in one of the 32 partitions before a start is refused with `unavailable`."""

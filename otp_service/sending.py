@@ -18,7 +18,7 @@ from otp_service.calls import Asking, ResendRequest, StartRequest
 from otp_service.errors import OtpServiceError, RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
-from otp_service.policy import Client, Policy, Rules, TestNumber, Window
+from otp_service.policy import EVERYBODY, Client, Policy, Rules, TestNumber, Window
 from otp_service.ports import (
     Full,
     Missing,
@@ -39,7 +39,6 @@ from otp_service.verification import Delivery
 
 MAX_WAIT_SECONDS = 5.0
 """RFC 7240 §4.3 leaves the bound of `Prefer: wait` to the server."""
-EVERYBODY = "*"
 
 _MOVES = 8
 """How often a send follows a pending verification that others move under it before it gives up."""

@@ -33,6 +33,11 @@ PATTERNS = {
     "later": r"otp:\{\d\d\}:later",
     "dead": r"otp:\{\d\d\}:dead",
     "events": r"otp:\{\d\d\}:events",
+    "installation_events": r"otp:events",
+    "hooks_due": r"otp:\{h:[\w-]+\}:due",
+    "hooks": r"otp:\{h:[\w-]+\}:hooks",
+    "hooks_done": r"otp:\{h:[\w-]+\}:done",
+    "hooks_gone": r"otp:\{h:[\w-]+\}:gone:[0-9a-f]{32}",
     "expected_report": r"otp:g:[\w-]{22}",
     "channel": r"otp:c:[a-z][a-z0-9_-]*",
     "figures": r"otp:cf:[a-z][a-z0-9_-]*:\d+",
@@ -40,10 +45,12 @@ PATTERNS = {
     "claim": r"otp:i:[\w-]{22}",
     "client_ip": r"otp:ip:[\w-]{22}",
 }
-WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "channel", "pauses"}
+WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"}
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
 RARE = {"due", "later", "dead", "pauses"}
 """Not always there after a day's flow."""
+OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"installation_events"}
+"""Made where somebody listens only: tests/hooks shows them."""
 
 
 def kind_of(key: bytes) -> str:
@@ -93,7 +100,7 @@ def test_every_key_is_of_a_listed_kind_and_has_a_ttl_or_a_bound(server: Server) 
     seen: dict[str, list[int]] = {}
     for key in ours(world):
         seen.setdefault(kind_of(key), []).append(server.client.pttl(key))
-    assert set(seen) >= set(PATTERNS) - RARE
+    assert set(seen) >= set(PATTERNS) - RARE - OF_EVENTS
     assert not {kind for kind in seen if kind not in PATTERNS}
     assert {kind for kind, lives in seen.items() if -1 in lives} <= WITHOUT_TTL
     longest = {"record": 7500, "scope": 7500, "tries": 72 * 3600, "recipient": 86400, "failures": 86400, "claim": 7200}
@@ -116,6 +123,7 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         "due",
         "dead",
         "events",
+        "events",
         "<channel>",
         "pauses",
     ]
@@ -132,9 +140,12 @@ def test_what_changes_together_lies_in_one_slot() -> None:
             keys.failures(n, "x"),
             keys.outbox(n),
             keys.due(n),
+            keys.events(n),
         ]
         assert {re.findall(r"\{(.*?)\}", key)[0] for key in made} == {f"{n:02d}"}
         assert all(key.startswith("team:") for key in made)
+    of_a_webhook = [keys.hooks_due("x"), keys.hooks("x"), keys.hooks_done("x"), keys.hooks_gone("x", "0" * 32)]
+    assert {re.findall(r"\{(.*?)\}", key)[0] for key in of_a_webhook} == {"h:x"}
     assert len({keys.outbox(n) for n in range(PARTITIONS)}) == PARTITIONS
 
 

@@ -11,6 +11,7 @@ from otp_service.config.channel import ChannelSection
 from otp_service.config.channel_texts import texts_of
 from otp_service.config.explain import nearest
 from otp_service.config.sections import Client
+from otp_service.config.webhooks import WebhookSection
 from otp_service.errors import ConfigError, InvalidRecipient
 from otp_service.recipient import parse as parse_recipient
 
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
 def contradictions(config: Config) -> Iterator[str]:
     yield from _twins("channels", config.channels)
     yield from _twins("clients", config.clients)
+    yield from _twins("webhooks", config.webhooks)
     yield from _keys(config)
     yield from _purposes(config)
     yield from _regions(config)
     yield from _test_numbers(config)
+    yield from _listeners(config)
     for channel in config.channels:
         yield from _texts(config, channel)
 
 
-def _twins(kind: str, items: Sequence[ChannelSection | Client]) -> Iterator[str]:
+def _twins(kind: str, items: Sequence[ChannelSection | Client | WebhookSection]) -> Iterator[str]:
     seen: set[str] = set()
     for item in items:
         plain = item.name.replace("-", "_")
@@ -76,6 +79,17 @@ def _test_numbers(config: Config) -> Iterator[str]:
             parse_recipient(entry.number, config.service.default_region)
         except InvalidRecipient as error:
             yield f"test_numbers[{index}].number: {error.detail}"
+
+
+def _listeners(config: Config) -> Iterator[str]:
+    known = [client.name for client in config.clients]
+    for webhook in config.webhooks:
+        if webhook.client and webhook.client not in known:
+            there_are = f"there are {', '.join(known)}" if known else "there is none"
+            yield (
+                f"webhooks.{webhook.name}.client: no client is called {webhook.client!r}; {there_are}"
+                f"{nearest(webhook.client, known)}"
+            )
 
 
 def _texts(config: Config, channel: ChannelSection) -> Iterator[str]:

@@ -7,6 +7,8 @@ import binascii
 import itertools
 import re
 
+from otp_service.webhook_signature import decode_secret
+
 KEY_BYTES = 32
 """RFC 2104 §3: a key shorter than the hash's output (SHA-256: 32 bytes) weakens HMAC."""
 
@@ -15,6 +17,7 @@ FEWEST_DISTINCT = 16
 
 _KEY_ID = re.compile(r"[a-z0-9]{1,16}")
 _MAKE_ONE = "make one with `otp-service secrets new`"
+_MAKE_ANOTHER = "write whsec_ and what `openssl rand -base64 32` prints"
 
 
 def decode_key(text: str) -> bytes:
@@ -37,6 +40,18 @@ def decode_key_pair(text: str) -> tuple[str, bytes]:
     if not colon or not _KEY_ID.fullmatch(kid):
         raise ValueError('not of the form "<kid>:<base64>" with a kid of 1 to 16 characters of a-z and 0-9')
     return kid, decode_key(encoded)
+
+
+def decode_webhook_secret(text: str) -> bytes:
+    """The bytes of a `whsec_<base64>`. Raises ValueError for one that is malformed, short or weak; never repeats it."""
+    try:
+        secret = decode_secret(text.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; {_MAKE_ANOTHER}") from None
+    weakness = _weakness(secret)
+    if weakness:
+        raise ValueError(f"weak: {weakness}; {_MAKE_ANOTHER}")
+    return secret
 
 
 def _weakness(key: bytes) -> str:

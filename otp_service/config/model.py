@@ -25,6 +25,7 @@ from otp_service.config.sections import (
     Service,
     TestNumber,
 )
+from otp_service.config.webhooks import WebhookSection
 from otp_service.recipient import parse as parse_recipient
 
 _NOT_ENFORCED = {"limits": ("prefix", "disable_after")}
@@ -43,6 +44,7 @@ class Config(Section):
     channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
     clients: tuple[Client, ...] = ()
     test_numbers: tuple[TestNumber, ...] = ()
+    webhooks: tuple[WebhookSection, ...] = ()
 
     @field_validator("purposes", mode="before")
     @classmethod
@@ -52,7 +54,7 @@ class Config(Section):
     @classmethod
     def named_lists(cls) -> frozenset[str]:
         """Lists whose items have names, by which the environment finds them."""
-        return frozenset({"channels", "clients"})
+        return frozenset({"channels", "clients", "webhooks"})
 
     def contradictions(self) -> list[str]:
         """What is wrong between tables that are each in order, one line each."""
@@ -92,6 +94,7 @@ class Config(Section):
             regions=frozenset(self.routing.regions or filter(None, [self.service.default_region])),
             channels=tuple(channel.rule(place) for place, channel in enumerate(self.channels)),
             test_numbers={entry.e164: entry for entry in self._fixed_codes()},
+            listened=frozenset(webhook.client or policy.EVERYBODY for webhook in self.webhooks),
             outbox_max=self.delivery.outbox_max,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
@@ -47,6 +48,7 @@ class Worker:
         self._active: dict[asyncio.Task[None], Entry] = {}
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._drained = asyncio.Event()
         self.ready = False
         """True once the consumer group stands and Redis answers."""
 
@@ -59,19 +61,22 @@ class Worker:
         await self._until_it_works(self._outbox.open)
         await self._until_it_works(self._look)
         self.ready = True
-        loops = [
-            asyncio.create_task(self._every(0.0, self._read)),
-            asyncio.create_task(self._every(_TICK_SECONDS, self._wake)),
-            asyncio.create_task(self._every(LOOK_SECONDS, self._look)),
-            asyncio.create_task(self._every(self._idle_ms / 3000, self._reclaim)),
-            asyncio.create_task(self._every(self._idle_ms / 3000, self._renew)),
+        reader = asyncio.create_task(self._every(0.0, self._read, self._stopping))
+        others = [
+            asyncio.create_task(self._every(seconds, step, self._drained))
+            for seconds, step in (
+                (_TICK_SECONDS, self._wake),
+                (LOOK_SECONDS, self._look),
+                (self._idle_ms / 3000, self._reclaim),
+                (self._idle_ms / 3000, self._renew),
+            )
         ]
-        # The reader ends by itself within one block: a read that is cut off would lose what it was being given.
-        await loops[0]
+        # The reader ends by itself within one block: a read that is cut off would lose what it was being given. The
+        # others end by themselves as well: a cancel within a call of a Redis client may be lost.
+        await reader
         drained = await self._drain(drain_seconds)
-        for loop in loops[1:]:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        self._drained.set()
+        await asyncio.gather(*others)
         self.ready = False
         return drained
 
@@ -127,10 +132,11 @@ class Worker:
         for channel, ended in count.items():
             await self._router.standings.credit(channel, "c", ended, good[channel])
 
-    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-        while not self._stopping.is_set() or (self._active and seconds):
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]], end: asyncio.Event) -> None:
+        while not end.is_set():
             await self._until_it_works(step)
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), seconds) if seconds else await asyncio.sleep(0)
 
     async def _until_it_works(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -16,6 +16,18 @@ from otp_service.ports.channel import (
     Report,
     TryResult,
 )
+from otp_service.ports.hooks import (
+    AddressRefused,
+    EventLog,
+    Fate,
+    Hook,
+    HookAnswer,
+    HookFailed,
+    HookQueue,
+    HookReceiver,
+    HookState,
+    Logged,
+)
 from otp_service.ports.outbox import (
     Begun,
     Candidate,
@@ -48,6 +60,7 @@ from otp_service.ports.store import (
 )
 
 __all__ = [
+    "AddressRefused",
     "Attempt",
     "Balance",
     "Begun",
@@ -58,9 +71,18 @@ __all__ = [
     "ChannelError",
     "Claim",
     "Entry",
+    "EventLog",
+    "Fate",
     "Finished",
     "Full",
+    "Hook",
+    "HookAnswer",
+    "HookFailed",
+    "HookQueue",
+    "HookReceiver",
+    "HookState",
     "Judgement",
+    "Logged",
     "Message",
     "Missing",
     "Moved",

@@ -16,6 +16,11 @@
 | `P:{NN}:due`               | zset   | moments: ends of lives, approvals           | none: one member a record    |
 | `P:{NN}:dead`              | stream | sends that no worker could work on          | none: the latest 1,000       |
 | `P:{NN}:events`            | stream | what subscribers are to be told             | none: the latest 100,000     |
+| `P:events`                | stream | the same, of the installation                  | none: bounded by a length |
+| `P:{h:<webhook>}:due`     | zset   | moments at which its waiting events are sent   | 5 days                       |
+| `P:{h:<webhook>}:hooks`   | hash   | its waiting events, the number's mask sealed   | 5 days                       |
+| `P:{h:<webhook>}:done`    | zset   | the latest events that were dealt with         | 15 min                       |
+| `P:{h:<webhook>}:gone:<url>` | string | when that address said 410                  | 30 days from the last look   |
 | `P:g:<name>`               | string | the try that a gateway's id stands for      | 72 h                         |
 | `P:c:<channel>`            | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
 | `P:cf:<channel>:<span>`    | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
@@ -23,7 +28,8 @@
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
 | `P:ip:<address>`           | zset   | sends asked for from one address            | the longest window           |
 
-`NN` is the partition, the hash tag of a cluster: what must change together lies in one slot.
+`NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
+one of their own.
 """
 
 from __future__ import annotations
@@ -69,9 +75,6 @@ class Keys:
     def dead(self, partition: int) -> str:
         return f"{self._tags[partition]}:dead"
 
-    def events(self, partition: int) -> str:
-        return f"{self._tags[partition]}:events"
-
     def expected_report(self, name: str) -> str:
         return f"{self._prefix}:g:{name}"
 
@@ -89,6 +92,27 @@ class Keys:
 
     def due(self, partition: int) -> str:
         return f"{self._tags[partition]}:due"
+
+    def events(self, partition: int) -> str:
+        return f"{self._tags[partition]}:events"
+
+    def installation_events(self) -> str:
+        return f"{self._prefix}:events"
+
+    def hooks_due(self, webhook: str) -> str:
+        return f"{self._of(webhook)}:due"
+
+    def hooks(self, webhook: str) -> str:
+        return f"{self._of(webhook)}:hooks"
+
+    def hooks_done(self, webhook: str) -> str:
+        return f"{self._of(webhook)}:done"
+
+    def hooks_gone(self, webhook: str, url: str) -> str:
+        return f"{self._of(webhook)}:gone:{url}"
+
+    def _of(self, webhook: str) -> str:
+        return f"{self._prefix}:{{h:{webhook}}}"
 
     def claim(self, name: str) -> str:
         return f"{self._prefix}:i:{name}"

@@ -36,6 +36,10 @@ _NAMES = (
     "standing",
     "credit",
     "now",
+    "hook_add",
+    "hook_claim",
+    "hook_settle",
+    "hook_state",
 )
 
 

@@ -2,6 +2,7 @@
 
 from otp_service.wiring.api import app, build_admin, build_app, build_keyring, build_verifier
 from otp_service.wiring.channels import build_channel, channel_settings
+from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
 from otp_service.wiring.server import ask_server, check_server, check_start
 from otp_service.wiring.worker import build_voices, build_worker
 
@@ -11,6 +12,8 @@ __all__ = [
     "build_admin",
     "build_app",
     "build_channel",
+    "build_dispatcher",
+    "build_event_log",
     "build_keyring",
     "build_verifier",
     "build_voices",
@@ -18,4 +21,5 @@ __all__ = [
     "channel_settings",
     "check_server",
     "check_start",
+    "hook_states",
 ]
