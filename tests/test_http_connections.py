@@ -139,7 +139,7 @@ def test_a_peer_that_chatters_on_a_kept_connection_is_closed_at_once() -> None:
     meddler = Meddler(lambda line: line.sendall(b"x" * 100_000))
 
     async def run(url: str) -> bool:
-        client = GatewayClient()
+        client = GatewayClient(keep_idle=LONG)
         await client.request("GET", url, deadline=LONG)
         before = sockets()
         meddler.go.set()
@@ -193,6 +193,18 @@ def test_a_connection_carries_requests_to_one_place_only(tmp_path: Path) -> None
 # What is left behind
 
 
+@pytest.mark.parametrize("addresses", [1, 2, 5])
+def test_of_connections_that_stand_at_the_same_moment_one_is_kept(addresses: int) -> None:
+    async def run(listener: socket.socket) -> None:
+        endpoint: Endpoint = (socket.AF_INET, socket.SOCK_STREAM, 0, listener.getsockname())
+        before = sockets()
+        with await dial([endpoint] * addresses, head_start=0):
+            assert await comes_true(lambda: sockets() == before + 1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(run(listener))
+
+
 def test_a_connection_that_nobody_uses_is_closed_after_a_while() -> None:
     async def run(listener: socket.socket) -> int:
         host, port = listener.getsockname()
@@ -208,7 +220,7 @@ def test_a_connection_that_nobody_uses_is_closed_after_a_while() -> None:
 
 def test_a_connection_to_elsewhere_is_closed_to_make_room() -> None:
     async def run(hosts: list[str]) -> None:
-        client = GatewayClient(max_connections=1)
+        client = GatewayClient(max_connections=1, keep_idle=LONG)
         before = sockets()
         for host in hosts:
             await client.request("GET", f"http://{host}/", deadline=LONG)

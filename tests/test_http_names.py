@@ -98,7 +98,9 @@ def test_a_slow_name_server_ends_at_the_deadline_while_the_loop_goes_on_and_nobo
         asyncio.run(run())
     assert caught.value.timed_out
     assert turns > 50
-    assert not names.go.is_set()
+    waiting = [thread for thread in threading.enumerate() if thread.name == "name look-up"]
+    assert waiting
+    assert all(thread.daemon for thread in waiting)
     names.go.set()
 
 

@@ -11,6 +11,7 @@ from otp_service.channels.http.answer import HttpAnswer
 from otp_service.channels.http.direct import Direct
 from otp_service.channels.http.errors import HttpError
 from otp_service.channels.http.names import LookUp, system_look_up
+from otp_service.channels.http.pool import KEEP_IDLE
 from otp_service.channels.http.proxied import Proxied
 from otp_service.channels.http.request import build_request
 from otp_service.channels.http.sending import Sending
@@ -33,6 +34,7 @@ class GatewayClient:
         proxy: str = "",
         tls: ssl.SSLContext | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        keep_idle: float = KEEP_IDLE,
         clock: Callable[[], float] = time.time,
         look_up: LookUp = system_look_up,
     ) -> None:
@@ -41,7 +43,9 @@ class GatewayClient:
         if proxy:
             self._way = Proxied(proxy=proxy, tls=tls, clock=clock)
         else:
-            self._way = Direct(tls=tls, max_connections=max_connections, clock=clock, look_up=look_up)
+            self._way = Direct(
+                tls=tls, max_connections=max_connections, keep_idle=keep_idle, clock=clock, look_up=look_up
+            )
 
     async def post(self, url: str, body: bytes, *, content_type: str, deadline: float, address: str = "") -> HttpAnswer:
         """`request` for a form or a document."""

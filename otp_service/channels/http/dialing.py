@@ -14,7 +14,7 @@ HEAD_START = 0.25
 """Seconds that an address has before the next one is tried beside it (RFC 8305, 8: "Connection Attempt Delay")."""
 
 
-async def dial(endpoints: Sequence[Endpoint]) -> socket.socket:
+async def dial(endpoints: Sequence[Endpoint], head_start: float = HEAD_START) -> socket.socket:
     """The first connection that stands. Raises the `OSError` of the last address that failed when none does."""
     if len(endpoints) == 1:
         return await _connected(endpoints[0])
@@ -24,8 +24,8 @@ async def dial(endpoints: Sequence[Endpoint]) -> socket.socket:
         while waiting or running:
             if waiting:
                 running.add(asyncio.create_task(_connected(waiting.popleft())))
-            head_start = HEAD_START if waiting else None
-            done, _ = await asyncio.wait(running, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
+            patience = head_start if waiting else None
+            done, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 running.discard(task)
                 failure = task.exception()

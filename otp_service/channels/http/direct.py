@@ -22,12 +22,18 @@ class Direct:
     """Holds at most `max_connections`, idle ones included, if no more than that many exchanges run at once."""
 
     def __init__(
-        self, *, tls: ssl.SSLContext | None, max_connections: int, clock: Callable[[], float], look_up: LookUp
+        self,
+        *,
+        tls: ssl.SSLContext | None,
+        max_connections: int,
+        keep_idle: float,
+        clock: Callable[[], float],
+        look_up: LookUp,
     ) -> None:
         self._tls = tls
         self._clock = clock
         self._names = Names(look_up)
-        self._pool = Pool()
+        self._pool = Pool(keep_idle)
         self._max = max_connections
         self._busy = 0
         self._closed = False

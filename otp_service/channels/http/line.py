@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import select
 import socket
 import ssl
@@ -102,19 +101,12 @@ class Line(asyncio.Protocol):
 
 
 async def open_line(sock: socket.socket, tls: ssl.SSLContext | None, host: str) -> Line:
-    """Takes over the connected `sock`, whatever happens; with `tls`, the certificate must be for `host`."""
+    """Takes over the connected `sock` and closes it when this fails. With `tls`, the certificate must be for `host`."""
     loop = asyncio.get_running_loop()
-    try:
-        if tls is None:
-            _, line = await loop.create_connection(Line, sock=sock)
-        else:
-            _, line = await loop.create_connection(
-                Line, sock=sock, ssl=tls, server_hostname=host, ssl_shutdown_timeout=_TLS_SHUTDOWN
-            )
-    except BaseException:
-        # asyncio forgets a socket whose handshake is cancelled before it began. Its transport closes at the end of
-        # the stream, and closing under its feet would leave the loop with a number that belongs to someone else.
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-        raise
+    if tls is None:
+        _, line = await loop.create_connection(Line, sock=sock)
+    else:
+        _, line = await loop.create_connection(
+            Line, sock=sock, ssl=tls, server_hostname=host, ssl_shutdown_timeout=_TLS_SHUTDOWN
+        )
     return line

@@ -16,7 +16,7 @@ connection that closes under our request makes its outcome unknown."""
 class Pool:
     """Each connection waits with the loop's time at which it was put here."""
 
-    def __init__(self, keep_idle: float = KEEP_IDLE) -> None:
+    def __init__(self, keep_idle: float) -> None:
         self._keep_idle = keep_idle
         self._waiting: dict[Place, deque[tuple[float, Line]]] = {}
         self._sweep: asyncio.TimerHandle | None = None
