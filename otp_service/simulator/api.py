@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from otp_service.simulator.centre import Centre, Conditions
 from otp_service.simulator.events import Events, EventStream
 from otp_service.simulator.faults import FAULTS
-from otp_service.simulator.gateway import Conditions, Gateway
 from otp_service.simulator.mailbags import HandsetReply
 from otp_service.simulator.site import SECURITY, Ask, BadRequestError, Route, json_reply
 from otp_service.simulator.wire import Reply, Response
@@ -57,9 +57,9 @@ class _Reply(BaseModel):
 class Api:
     """Everything under /api, and /livez."""
 
-    def __init__(self, gateway: Gateway, events: Events) -> None:
-        self._gateway = gateway
-        self._inbox = gateway.inbox
+    def __init__(self, centre: Centre, events: Events) -> None:
+        self._centre = centre
+        self._inbox = centre.inbox
         self._events = events
 
     def routes(self) -> dict[tuple[str, str], Route]:
@@ -141,10 +141,10 @@ class Api:
         return json_reply({"faults": [fault.as_json() for fault in FAULTS]})
 
     async def accounts(self, ask: Ask) -> Reply:
-        return json_reply({"accounts": [account.as_json() for account in self._gateway.accounts.all()]})
+        return json_reply({"accounts": [account.as_json() for account in self._centre.accounts.all()]})
 
     async def account(self, ask: Ask) -> Reply:
-        found = self._gateway.accounts.get(ask.argument)
+        found = self._centre.accounts.get(ask.argument)
         if found is None:
             raise BadRequestError(404, "there is no such account: PUT creates it")
         return json_reply(found.as_json())
@@ -153,23 +153,23 @@ class Api:
         if not 1 <= len(ask.argument) <= 100:
             raise BadRequestError(400, "an account's name has 1 to 100 characters")
         try:
-            return json_reply(self._gateway.accounts.put(ask.argument, ask.body()).as_json())
+            return json_reply(self._centre.accounts.put(ask.argument, ask.body()).as_json())
         except ValidationError as error:
             raise BadRequestError(400, _what_to_mend(error)) from error
         except ValueError as error:
             raise BadRequestError(400, str(error)) from error
 
     async def delete_account(self, ask: Ask) -> Reply:
-        if not self._gateway.accounts.delete(ask.argument):
+        if not self._centre.accounts.delete(ask.argument):
             raise BadRequestError(404, "there is no such account")
         return _done()
 
     async def conditions(self, ask: Ask) -> Reply:
-        return json_reply(_shown(self._gateway.conditions))
+        return json_reply(_shown(self._centre.conditions))
 
     async def put_conditions(self, ask: Ask) -> Reply:
         change = _read(_GatewayChange, ask.body())
-        now = self._gateway.conditions
+        now = self._centre.conditions
         now.latency_ms = now.latency_ms if change.latency_ms is None else change.latency_ms
         now.error_rate = now.error_rate if change.error_rate is None else change.error_rate
         return json_reply(_shown(now))
@@ -177,15 +177,15 @@ class Api:
     async def reply(self, ask: Ask) -> Reply:
         """A handset answers: the reply waits for `callApi`."""
         given = _read(_Reply, ask.body())
-        if self._gateway.accounts.get(given.account) is None:
+        if self._centre.accounts.get(given.account) is None:
             raise BadRequestError(404, "there is no such account")
-        reply = HandsetReply(given.mobile, given.content, self._gateway.now(), given.taskid, given.extno)
-        self._gateway.replies.add(given.account, reply)
+        reply = HandsetReply(given.mobile, given.content, self._centre.now(), given.taskid, given.extno)
+        self._centre.replies.add(given.account, reply)
         return json_reply({"account": given.account, **reply.leaves()}, 201)
 
     async def reset(self, ask: Ask) -> Reply:
         ask.body()
-        self._gateway.reset()
+        self._centre.reset()
         return _done()
 
 

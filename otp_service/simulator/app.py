@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from otp_service.simulator.accounts import Accounts
 from otp_service.simulator.api import Api
+from otp_service.simulator.centre import Centre
 from otp_service.simulator.endpoints import ENDPOINTS
 from otp_service.simulator.events import Events
 from otp_service.simulator.gateway import Gateway
@@ -41,15 +42,16 @@ class App:
     def __init__(self, settings: Settings) -> None:
         events = Events()
         inbox = Inbox(events, settings.keep)
-        self.gateway = Gateway(Accounts(), inbox)
-        routes = {**Api(self.gateway, events).routes(), **Pages(inbox, events).routes()}
+        centre = Centre(Accounts(), inbox)
+        self._gateway = Gateway(centre)
+        routes = {**Api(centre, events).routes(), **Pages(inbox, events).routes()}
         names = frozenset(name.lower() for name in (settings.host, *settings.allowed_hosts))
         self._site = Site(routes, names)
 
     async def handle(self, request: Request) -> Reply:
         endpoint = ENDPOINTS.get(request.path.lower())
         if endpoint is not None:
-            return await self.gateway.handle(endpoint, request)
+            return await self._gateway.handle(endpoint, request)
         return await self._site.handle(request)
 
 

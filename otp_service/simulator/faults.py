@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from otp_service.simulator import words
-from otp_service.simulator.dialects import Shape
 from otp_service.simulator.disruptions import Drip, Endless, GzipBomb, Hang, Late, Reset, Truncated
 from otp_service.simulator.odd_answers import ODD_ANSWERS, Case, Replier
 from otp_service.simulator.wire import Headers, Reply, Response
@@ -48,6 +47,10 @@ class Fault:
     reports: tuple[Row, ...] | None = None
     """None: as the account says."""
     refused: words.Refused | None = None
+
+    @property
+    def miaodi_only(self) -> bool:
+        return self.suffix[0] == "7"
 
     def as_json(self) -> dict[str, object]:
         return {"name": self.name, "suffix": self.suffix, "accepts": self.accepts, "about": self.about}
@@ -180,9 +183,6 @@ OF_THE_WIRE = frozenset(fault.name for fault in FAULTS if fault.suffix.startswit
 _BY_SUFFIX = {fault.suffix: fault for fault in FAULTS}
 
 
-def of_number(mobile: str, shape: Shape) -> Fault | None:
+def of_number(mobile: str) -> Fault | None:
     """The fault that this number's last four digits provoke, if any."""
-    fault = _BY_SUFFIX.get(mobile[-4:])
-    if fault is not None and fault.suffix[0] == "7" and shape is not Shape.MIAODI:
-        return None
-    return fault
+    return _BY_SUFFIX.get(mobile[-4:])

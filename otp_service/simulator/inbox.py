@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otp_service.simulator import texts
-from otp_service.simulator.dialects import Profile, rfc3339
+from otp_service.simulator.dialects import rfc3339
 from otp_service.simulator.events import Events
 from otp_service.simulator.exchange import Exchange
 from otp_service.simulator.words import Refused
@@ -27,7 +27,7 @@ class Message:
     account: str
     taskid: str
     at: float
-    profile: Profile
+    profile: str
     exchange: Exchange
     fault: str | None = None
 
