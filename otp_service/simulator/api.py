@@ -27,6 +27,7 @@ from otp_service.simulator.centre import Centre, Conditions
 from otp_service.simulator.events import Events, EventStream
 from otp_service.simulator.faults import FAULTS
 from otp_service.simulator.mailbags import HandsetReply
+from otp_service.simulator.numbers import known_as
 from otp_service.simulator.site import SECURITY, Ask, BadRequestError, Route, json_reply
 from otp_service.simulator.wire import Reply, Response
 
@@ -91,7 +92,7 @@ class Api:
         """Messages, newest first. With `wait`, the answer comes as soon as there is one, or empty after that time."""
         loop = asyncio.get_running_loop()
         until = loop.time() + ask.number("wait", 0, MAX_WAIT)
-        mobile = _bare(ask.query.get("mobile", ""))
+        mobile = known_as(ask.query.get("mobile", ""))
         after, limit = ask.number("after", 0, 10**18), ask.number("limit", _LIMIT, _MAX_LIMIT)
         text = ask.query.get("q", "").strip().lower()
         while True:
@@ -187,12 +188,6 @@ class Api:
         ask.body()
         self._centre.reset()
         return _done()
-
-
-def _bare(mobile: str) -> str:
-    """The eleven digits of a number, however it is written: `+86 138…` (whose + a query turns into a blank) too."""
-    digits = "".join(piece for piece in mobile if piece in "0123456789")
-    return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
 
 
 def _id(ask: Ask) -> int:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from otp_service.simulator import words
 from otp_service.simulator.disruptions import Drip, Endless, GzipBomb, Hang, Late, Reset, Truncated
 from otp_service.simulator.odd_answers import ODD_ANSWERS, Case, Replier
+from otp_service.simulator.protocol_words import WORDS, Protocol
 from otp_service.simulator.wire import Headers, Reply, Response
 
 
@@ -181,6 +182,20 @@ BY_NAME = {fault.name: fault for fault in FAULTS}
 OF_THE_WIRE = frozenset(fault.name for fault in FAULTS if fault.suffix.startswith("99"))
 """Those that need no message: an account's `query_fault` can be any of them."""
 _BY_SUFFIX = {fault.suffix: fault for fault in FAULTS}
+
+
+_ANYWHERE = frozenset({"html", "empty", "cut", "content_type", "json_depth", "json_integer"})
+"""Odd answers that any protocol could give; the others are bent from `returnsms`."""
+_FAMILY_REPORTS = frozenset({"report_word", "report_pending", "report_no_status"})
+
+
+def makes_sense(fault: Fault, protocol: Protocol) -> bool:
+    """Whether a message of that protocol can meet that fault."""
+    if protocol is Protocol.SMS_ASPX or fault.suffix.startswith("99"):
+        return True
+    if fault.refused is not None:
+        return fault.refused.refusal.name in WORDS[protocol]
+    return fault.name not in _FAMILY_REPORTS if fault.suffix.startswith("96") else fault.name in _ANYWHERE
 
 
 def of_number(mobile: str) -> Fault | None:

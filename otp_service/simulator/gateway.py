@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import uuid4
 
-from otp_service.simulator import checks, dialects, faults, forms, words
+from otp_service.simulator import checks, dialects, faults, forms, texts, words
 from otp_service.simulator.centre import Centre, Order, Seen
 from otp_service.simulator.checks import Submission
 from otp_service.simulator.dialects import Answer, Profile, Shape, Style
 from otp_service.simulator.endpoints import Endpoint, Task
 from otp_service.simulator.faults import Fault
+from otp_service.simulator.mailbags import Report
 from otp_service.simulator.odd_answers import Case
+from otp_service.simulator.protocol_words import Protocol
+from otp_service.simulator.push import Push, standard_headers
 from otp_service.simulator.wire import Reply, Request, Response
 from otp_service.simulator.words import Refused
 
@@ -24,9 +27,14 @@ _DEFAULT_ROWS = 4000
 class FamilyAnswers:
     """The answers to one request of the family."""
 
+    polled = True
+
     centre: Centre
     sub: Submission
     style: Style
+
+    def spoken(self, refused: Refused) -> Refused:
+        return refused
 
     def refusal(self, refused: Refused) -> Response:
         answer = Answer(False, refused.message, refused.refusal.resp_code)
@@ -43,6 +51,15 @@ class FamilyAnswers:
 
     def meets(self, fault: Fault) -> bool:
         return not fault.miaodi_only or self.style.shape is Shape.MIAODI
+
+    def push(self, order: Order, report: Report, url: str) -> Push:
+        """The row as a query would have got it; miaodi, which has no query, as its JSON twin."""
+        shape = Shape.LOWER if self.style.shape is Shape.MIAODI else self.style.shape
+        style = Style(shape, self.style.charset)
+        response = style.response(dialects.boxes(style, Task.REPORTS, [report.leaves()]))
+        secret = order.account.settings.report_secret
+        headers = standard_headers(secret, report.id, self.centre.now(), response.body) if secret else ()
+        return Push(url, response.body, response.content_type, headers)
 
 
 class Gateway:
@@ -62,17 +79,22 @@ class Gateway:
         action = "send" if miaodi else form.get("action").lower()
         if endpoint.task is not Task.SMS:
             return self._query(sub, style, action)
-        seen, answers = Seen(request, form, sub.now), FamilyAnswers(self._centre, sub, style)
+        answers = FamilyAnswers(self._centre, sub, style)
         if action == "send":
-            return await self._send(seen, sub, answers)
+            return await self._send(request, sub, answers)
         asked = {"overage": self._overage, "checkkeyword": self._keywords}.get(action)
         refused = Refused(words.ACTION) if asked is None else checks.first_refusal(checks.WHO, sub)
         if refused is not None or asked is None:
             assert refused is not None
-            return self._centre.refuse(seen, answers, refused)
+            return self._centre.refuse(self._seen(request, sub, None), answers, refused)
         return style.response(asked(sub, style))
 
-    async def _send(self, seen: Seen, sub: Submission, answers: FamilyAnswers) -> Reply:
+    def _seen(self, request: Request, sub: Submission, code: str | None) -> Seen:
+        return self._centre.receive(request, sub.form, Protocol.SMS_ASPX, code)
+
+    async def _send(self, request: Request, sub: Submission, answers: FamilyAnswers) -> Reply:
+        code = texts.code_in(sub.content)
+        seen = self._seen(request, sub, code)
         refused = checks.first_refusal(checks.WHO, sub) or checks.first_refusal(checks.WHAT, sub)
         if refused is not None:
             return self._centre.refuse(seen, answers, refused)
@@ -85,6 +107,7 @@ class Gateway:
             sub.now,
             send_at=sub.send_at,
             extno=sub.form.get("extno"),
+            code=code,
         )
         return await self._centre.submit(seen, order, answers)
 
@@ -112,8 +135,7 @@ class Gateway:
         most = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else _DEFAULT_ROWS
         if sub.endpoint.task is Task.REPLIES:
             return [reply.leaves() for reply in centre.replies.take(sub.known.name, most)]
-        found = centre.reports.take(sub.known.name, sub.now, most, sub.form.get("taskid"))
-        return [report.leaves() for report in found]
+        return [report.leaves() for report in centre.hand_out(sub.known, most, sub.form.get("taskid"))]
 
 
 def _style(sub: Submission) -> Style:

@@ -22,6 +22,17 @@ class Report:
     errorcode: str
     at: float
     extno: str = ""
+    id: str = ""
+    """Of the report itself, the same for every try to push it."""
+
+    @property
+    def state(self) -> str:
+        """`delivered`, `undelivered` or `pending`: the status wins, then the errorcode."""
+        if self.status:
+            return "delivered" if self.status in {"10", "DELIVRD"} else "undelivered"
+        if not self.errorcode:
+            return "pending"
+        return "delivered" if self.errorcode == "DELIVRD" else "undelivered"
 
     def leaves(self) -> dict[str, str]:
         status = {"status": self.status} if self.status else {}
