@@ -140,10 +140,11 @@ class Centre:
     def receive(self, request: Request, form: Form, protocol: Protocol, code: str | None) -> Seen:
         """Note that a request for a send is here."""
         seen = Seen(request, form, self.now(), protocol, next(self._requests))
+        account = self.accounts.find(protocol, form.get("account"))
         self.journal.write(
             "received",
             request=seen.number,
-            account=form.get("account"),
+            account=account.name if account is not None else form.get("account"),
             protocol=protocol,
             mobile=form.get("mobile"),
             code=code,
