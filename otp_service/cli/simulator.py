@@ -33,6 +33,6 @@ def simulator(host: str, port: int, allow_host: tuple[str, ...], push_host: tupl
             ready=lambda bound: click.echo(f"inbox http://{shown}:{bound}/"),
         )
     except OSError as error:
-        if log is not None and error.filename == log:
+        if error.filename is not None:
             raise click.ClickException(f"--log: can't write {log}: {error.strerror}") from error
         raise click.ClickException(f"can't listen on {shown}:{port}: {error.strerror or error}") from error

@@ -34,6 +34,9 @@ def main() -> int:
             ready=ready,
         )
     except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            print(f"simulator: --log: can't write {options.log}: {error.strerror}", file=sys.stderr)
+            return 1
         print(f"simulator: can't listen on {host}:{options.port}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -139,29 +139,26 @@ class Accounts:
         return list(self._accounts.values())
 
     def put(self, name: str, changes: dict[str, Any]) -> Account:
-        """Create or change an account. Raises `pydantic.ValidationError`, or `ValueError` when there are `MAX`."""
+        """Create or change an account. Raises `pydantic.ValidationError`, or `ValueError` that says why not."""
         if "secret" in changes:
             changes = {**changes, "password": changes["secret"]}
             del changes["secret"]
         account = self._accounts.get(name)
-        self._is_free(name, account, changes)
-        if account is None:
-            if len(self._accounts) >= self.MAX:
-                raise ValueError(f"there are {self.MAX} accounts already: delete one")
-            account = self._accounts[name] = Account(name, AccountSettings.model_validate(changes))
-        else:
-            account.change(changes)
-        self._index()
-        return account
-
-    def _is_free(self, name: str, account: Account | None, changes: dict[str, Any]) -> None:
-        protocol = Protocol.SMS_ASPX if account is None else account.protocol
-        if account is not None and changes.get("protocol", protocol) != protocol:
-            raise ValueError(f"protocol: it stays {protocol}; make another account")
-        wanted = changes.get("id") or (account.id if account is not None and "id" not in changes else name)
-        other = self._by_id.get((changes.get("protocol", protocol), wanted))
+        before = {} if account is None else account.settings.model_dump()
+        wanted = AccountSettings.model_validate({**before, **changes})
+        if account is not None and wanted.protocol is not account.protocol:
+            raise ValueError(f"protocol: it stays {account.protocol}; make another account")
+        other = self.find(wanted.protocol, wanted.id or name)
         if other is not None and other is not account:
             raise ValueError(f"id: the account {other.name} has it already")
+        if account is not None:
+            account.change(changes)
+        elif len(self._accounts) >= self.MAX:
+            raise ValueError(f"there are {self.MAX} accounts already: delete one")
+        else:
+            account = self._accounts[name] = Account(name, wanted)
+        self._index()
+        return account
 
     def delete(self, name: str) -> bool:
         gone = self._accounts.pop(name, None) is not None

@@ -23,7 +23,7 @@ from otp_service.simulator.protocols import Counter
 from otp_service.simulator.push import Pusher
 from otp_service.simulator.server import Server
 from otp_service.simulator.site import Site
-from otp_service.simulator.wire import Reply, Request
+from otp_service.simulator.wire import Reply, Request, Response
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -64,7 +64,12 @@ class App:
         if endpoint is not None:
             return await self._gateway.handle(endpoint, request)
         desk = self._counter.desk(request)
-        return await (self._site if desk is None else desk).handle(request)
+        if desk is None:
+            return await self._site.handle(request)
+        if request.header(b"origin"):
+            # No gateway's client is a page; one elsewhere could have reports pushed into this machine.
+            return Response(403, b"A browser may not send here.")
+        return await desk.handle(request)
 
 
 async def serve(settings: Settings, *, ready: Callable[[int], None] | None = None) -> None:

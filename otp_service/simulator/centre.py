@@ -100,9 +100,8 @@ class Answers(Interface):
         """Whether that fault makes sense here."""
         ...
 
-    @property
-    def polled(self) -> bool:
-        """Whether reports that nobody is pushed wait to be fetched."""
+    def waits(self, *, pushed: bool) -> bool:
+        """Whether a report waits to be fetched, given that it is pushed or not."""
         ...
 
     def push(self, order: Order, report: Report, url: str) -> Push:
@@ -211,7 +210,8 @@ class Centre:
         for mobile, task in zip(order.mobiles, tasks, strict=True):
             self._note_accepted(seen, order, mobile, task)
             for row in rows:
-                self._plan(order, answers, Report(mobile, task, row.status, row.errorcode, at, order.extno), row.delay)
+                report = Report(mobile, task, row.status, row.errorcode, at, order.extno, extras=order.extras)
+                self._plan(order, answers, report, row.delay)
             self._show_at(at, order, mobile, task, exchange, name)
         return self._noted(seen, reply, "accepted", "", name)
 
@@ -228,7 +228,7 @@ class Centre:
             named = replace(report, id=f"rep_{uuid4().hex}")
             facts = self._facts(account, named)
             self._deliveries.plan(due - self.now(), lambda: answers.push(order, named, url), facts)
-        elif answers.polled:
+        if answers.waits(pushed=bool(url)):
             self.reports.plan(account.name, due, report)
 
     def hand_out(self, account: Account, most: int, taskid: str = "") -> Sequence[Report]:

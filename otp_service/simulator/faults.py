@@ -10,6 +10,7 @@
 
 Every other number is an ordinary one, so …8000, …0000, …1234 and …0001 to …0009 always work. `GET /api/faults` lists
 all of them. A message meets its fault only after it has passed every check; the account's goes before the number's.
+Other protocols meet those that make sense there, refusals in their own words.
 """
 
 from __future__ import annotations

@@ -27,8 +27,6 @@ _DEFAULT_ROWS = 4000
 class FamilyAnswers:
     """The answers to one request of the family."""
 
-    polled = True
-
     centre: Centre
     sub: Submission
     style: Style
@@ -51,6 +49,9 @@ class FamilyAnswers:
 
     def meets(self, fault: Fault) -> bool:
         return not fault.miaodi_only or self.style.shape is Shape.MIAODI
+
+    def waits(self, *, pushed: bool) -> bool:
+        return not pushed
 
     def push(self, order: Order, report: Report, url: str) -> Push:
         """The row as a query would have got it; miaodi, which has no query, as its JSON twin."""

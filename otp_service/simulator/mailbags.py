@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from otp_service.simulator.dialects import clock
@@ -24,6 +25,8 @@ class Report:
     extno: str = ""
     id: str = ""
     """Of the report itself, the same for every try to push it."""
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """What it repeats of the request, by names of the protocol's own."""
 
     @property
     def state(self) -> str:
@@ -97,6 +100,12 @@ class Reports:
             waiting.extend(kept)
             heapify(waiting)
         return taken
+
+    def look(self, account: str, now: float, taskid: str, mobile: str) -> Report | None:
+        """The latest report that is due for one message; it stays where it is."""
+        due = [entry for entry in self._waiting.get(account, ()) if entry[0] <= now]
+        found = [entry for entry in due if (entry[2].taskid, entry[2].mobile) == (taskid, mobile)]
+        return max(found)[2] if found else None
 
     def clear(self) -> None:
         self._waiting.clear()

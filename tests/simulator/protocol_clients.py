@@ -52,8 +52,11 @@ def aliyun(
     action: str = "SendSms",
     **fields: str,
 ) -> httpx.Response:
-    good = {"PhoneNumbers": "13800138000", "SignName": "今信科技", "TemplateCode": "SMS_154950909"}
-    parameters = {**good, "TemplateParam": '{"code":"345678"}', **fields}
+    good = {}
+    if action != "QuerySendDetails":
+        good = {"PhoneNumbers": "13800138000", "SignName": "今信科技", "TemplateCode": "SMS_154950909"}
+        good["TemplateParam"] = '{"code":"345678"}'
+    parameters = {**good, **fields}
     url = simulator.http.base_url.copy_merge_params(parameters)
     headers = {
         "host": f"{simulator.host}:{simulator.port}",

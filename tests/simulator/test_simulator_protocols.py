@@ -320,6 +320,7 @@ def test_an_account_of_another_protocol_is_made_over_the_api(simulator: Simulato
     ("name", "settings", "word"),
     [
         ("shop", {"protocol": "carrier-pigeon"}, "protocol"),
+        ("shop", {"id": ["a", "list"]}, "id"),
         ("shop", {"protocol": "twilio", "id": DEMO["twilio"].id}, "id"),
         ("demo", {"protocol": "twilio"}, "protocol"),
         ("shop", {"protocol": "webhook", "secret": "plain"}, "whsec_"),
@@ -345,6 +346,16 @@ def test_secrets_are_masked_in_what_the_inbox_shows(simulator: Simulator) -> Non
         assert account.secret not in shown
         assert "Basic ZA" not in shown
         assert "Basic Q" not in shown
+
+
+def test_a_page_elsewhere_can_not_send_through_a_browser(simulator: Simulator) -> None:
+    simulator.http.headers["origin"] = "https://evil.example"
+    try:
+        assert {protocol: send(simulator).status_code for protocol, send in SENDERS.items()} == dict.fromkeys(
+            SENDERS, 403
+        )
+    finally:
+        del simulator.http.headers["origin"]
 
 
 def test_the_page_names_the_protocol(simulator: Simulator) -> None:

@@ -69,6 +69,28 @@ def test_aliyun_pushes_to_the_account_s_address(simulator: Simulator, receiver: 
     assert (row["biz_id"], row["out_id"], row["success"], row["err_code"]) == (biz_id, "try-1", True, "DELIVERED")
 
 
+def details(simulator: Simulator, **fields: str) -> list[dict[str, Any]]:
+    asked = {"PhoneNumber": NUMBER, "SendDate": "20261124", "PageSize": "10", "CurrentPage": "1", **fields}
+    found: dict[str, Any] = aliyun(simulator, action="QuerySendDetails", **asked).json()
+    rows: list[dict[str, Any]] = found["SmsSendDetailDTOs"]["SmsSendDetailDTO"]
+    assert found["TotalCount"] == len(rows)
+    return rows
+
+
+def test_aliyun_tells_the_state_of_a_message_as_often_as_it_is_asked(simulator: Simulator, receiver: Receiver) -> None:
+    simulator.account("demo-aliyun", report_url=receiver.url)
+    first = aliyun(simulator).json()["BizId"]
+    simulator.account("demo-aliyun", report="failed")
+    second = aliyun(simulator).json()["BizId"]
+    simulator.account("demo-aliyun", report="none")
+    third = aliyun(simulator).json()["BizId"]
+    states = {biz_id: details(simulator, BizId=biz_id)[0]["SendStatus"] for biz_id in (first, second, third)}
+    assert states == {first: 3, second: 2, third: 1}
+    assert details(simulator, BizId=first)[0]["ErrCode"] == "DELIVERED"
+    assert [row["SendStatus"] for row in details(simulator)] == [1, 2, 3]
+    assert aliyun(simulator, action="QuerySendDetails").status_code == 400
+
+
 def test_a_webhook_report_is_signed_with_the_account_s_secret(simulator: Simulator, receiver: Receiver) -> None:
     simulator.account("demo-webhook", report_url=receiver.url)
     message_id = webhook(simulator).json()["id"]
@@ -83,11 +105,12 @@ def is_signed(headers: dict[str, str], body: bytes, secret: str) -> bool:
 
 
 def test_tencent_reports_are_pulled_once(simulator: Simulator, receiver: Receiver) -> None:
-    (sent,) = tencent(simulator).json()["Response"]["SendStatusSet"]
+    (sent,) = tencent(simulator, SessionContext="try-1").json()["Response"]["SendStatusSet"]
     pull = tencent(simulator, "PullSmsSendStatus", Limit=100).json()["Response"]
     (row,) = pull["PullSmsSendStatusSet"]
     assert (row["SerialNo"], row["ReportStatus"], row["Description"]) == (sent["SerialNo"], "SUCCESS", "DELIVRD")
     assert (row["CountryCode"], row["SubscriberNumber"]) == ("86", NUMBER)
+    assert row["SessionContext"] == "try-1"
     again = tencent(simulator, "PullSmsSendStatus", Limit=100).json()["Response"]
     assert again["PullSmsSendStatusSet"] == []
 

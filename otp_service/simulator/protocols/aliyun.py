@@ -1,4 +1,4 @@
-"""Alibaba Cloud SendSms: ACS3-HMAC-SHA256 in, JSON out; reports are pushed as an unsigned JSON array (SmsReport)."""
+"""Alibaba Cloud SendSms and QuerySendDetails: ACS3-HMAC-SHA256 in, JSON out; SmsReport is pushed unsigned."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from otp_service.simulator.accounts import Account
 from otp_service.simulator.centre import Centre, Order, Seen
 from otp_service.simulator.dialects import clock
 from otp_service.simulator.forms import Form
+from otp_service.simulator.inbox import Message
 from otp_service.simulator.mailbags import Report
-from otp_service.simulator.protocol_words import Protocol, Said
+from otp_service.simulator.protocol_words import WORDS, Protocol, Said
 from otp_service.simulator.protocols.desk import Desk, Draft, code_among, json_object, json_response
 from otp_service.simulator.push import Push
 from otp_service.simulator.wire import Reply, Request, Response
@@ -29,6 +30,8 @@ _SIGNED = frozenset(
     {"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
 )
 """Headers that must be signed."""
+_WAITING, _FAILED, _ARRIVED = 1, 2, 3
+"""`SendStatus`."""
 _PHONE = re.compile(r"\+?[0-9]{7,15}")
 
 
@@ -46,14 +49,16 @@ class Aliyun(Desk):
         form = forms.read(request, ("utf-8",))
         found = _AUTHORIZATION.fullmatch(request.header(b"authorization"))
         account = self.account(found[1]) if found else None
+        name = "credentials_missing" if found is None else None
+        if found is not None:
+            name = "credentials" if account is None else self._who(request, account, found[2], found[3])
+        if request.header(b"x-acs-action") == "QuerySendDetails":
+            return self._details(request, form, account, name)
         parameters = _parameters(form.get("templateparam"))
         content = f"【{form.get('signname')}】{form.get('templatecode')} {form.get('templateparam')}"
         code = None if parameters is None else parameters.get("code") or code_among(list(parameters.values()))
         fields = {**form.fields, "mobile": form.get("phonenumbers"), "content": content}
         seen = self.seen(request, {**fields, "account": found[1] if found else ""}, code)
-        name = "credentials_missing" if found is None else None
-        if found is not None:
-            name = "credentials" if account is None else self._who(request, account, found[2], found[3])
         if name is None and request.header(b"x-acs-action") != "SendSms":
             name = "action"
         name = name or self._what(form, account, parameters)
@@ -98,16 +103,47 @@ class Aliyun(Desk):
             return "parameters"
         return "extno" if not form.get("smsupextendcode").isdecimal() and form.get("smsupextendcode") else None
 
+    def _details(self, request: Request, form: Form, account: Account | None, name: str | None) -> Reply:
+        """What became of the messages to one number, newest first; BizId narrows it to one."""
+        if name is not None or account is None:
+            return _refusal(WORDS[self.protocol][name or "credentials"], request)
+        mobile, biz_id = numbers.known_as(form.get("phonenumber")), form.get("bizid")
+        if not (mobile and form.get("senddate") and form.get("pagesize") and form.get("currentpage")):
+            said = Said("MissingParameter", "PhoneNumber, SendDate, PageSize and CurrentPage are mandatory.", 400)
+            return _refusal(said, request)
+        sent = [one for one in self.centre.inbox.find(mobile=mobile) if one.account == account.name]
+        rows = [self._detail(account, one) for one in sent if biz_id in {"", one.taskid}]
+        found = {"SmsSendDetailDTOs": {"SmsSendDetailDTO": rows}, "TotalCount": len(rows)}
+        return self.answer(account, json_response({"Code": "OK", "Message": "OK", "RequestId": _request_id(), **found}))
+
+    def _detail(self, account: Account, message: Message) -> dict[str, object]:
+        report = self.centre.reports.look(account.name, self.centre.now(), message.taskid, message.mobile)
+        row: dict[str, object] = {
+            "PhoneNum": message.mobile.removeprefix("+"),
+            "SendDate": clock(message.at),
+            "TemplateCode": message.exchange.form.get("templatecode"),
+            "Content": message.content,
+            "OutId": message.exchange.form.get("outid"),
+            "SendStatus": _WAITING,
+        }
+        if report is None:
+            return row
+        delivered = report.state == "delivered"
+        code = "DELIVERED" if delivered else report.errorcode
+        status = _ARRIVED if delivered else _FAILED
+        return {**row, "SendStatus": status, "ErrCode": code, "ReceiveDate": clock(report.at)}
+
     def refusal(self, said: Said, seen: Seen) -> Response:
-        found = {"Code": said.code, "Message": said.message, "RequestId": _request_id()}
-        if said.status != 200:
-            found["HostId"] = seen.request.header(b"host")
-        return json_response(found, said.status)
+        return _refusal(said, seen.request)
 
     def success(self, order: Order) -> tuple[Response, tuple[str, ...]]:
         biz_id = f"{self.centre.next_task()}{int(order.at * 1000) % 10**8:08}^0"
         found = {"Code": "OK", "Message": "OK", "RequestId": _request_id(), "BizId": biz_id}
         return json_response(found), (biz_id,) * len(order.mobiles)
+
+    def waits(self, *, pushed: bool) -> bool:
+        # A query looks a report up and leaves it there.
+        return True
 
     def push(self, order: Order, report: Report, url: str) -> Push:
         delivered = report.state == "delivered"
@@ -123,6 +159,13 @@ class Aliyun(Desk):
             "out_id": order.extras["outid"],
         }
         return Push(url, json.dumps([row], ensure_ascii=False).encode(), "application/json; charset=utf-8")
+
+
+def _refusal(said: Said, request: Request) -> Response:
+    found = {"Code": said.code, "Message": said.message, "RequestId": _request_id()}
+    if said.status != 200:
+        found["HostId"] = request.header(b"host")
+    return json_response(found, said.status)
 
 
 def _parameters(text: str) -> dict[str, str] | None:

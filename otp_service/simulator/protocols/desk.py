@@ -66,8 +66,6 @@ class Desk(ABC):
     """One protocol. A subclass reads requests and writes answers; the rest is here."""
 
     protocol: ClassVar[Protocol]
-    polled: ClassVar[bool] = False
-    """Whether reports that nobody is pushed wait to be fetched."""
 
     def __init__(self, centre: Centre) -> None:
         self.centre = centre
@@ -86,6 +84,10 @@ class Desk(ABC):
     @abstractmethod
     def success(self, order: Order) -> tuple[Response, tuple[str, ...]]:
         """The answer to an accepted order, and the id of each of its messages."""
+
+    def waits(self, *, pushed: bool) -> bool:
+        """Whether reports wait to be fetched; most protocols know pushes only."""
+        return False
 
     @abstractmethod
     def push(self, order: Order, report: Report, url: str) -> Push:
@@ -153,9 +155,8 @@ class _Answers:
     desk: Desk
     seen: Seen
 
-    @property
-    def polled(self) -> bool:
-        return self.desk.polled
+    def waits(self, *, pushed: bool) -> bool:
+        return self.desk.waits(pushed=pushed)
 
     def spoken(self, refused: Refused) -> Refused:
         said = WORDS[self.desk.protocol][refused.refusal.name]

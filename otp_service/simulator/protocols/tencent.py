@@ -32,7 +32,6 @@ _MOST_ROWS = 100
 
 class Tencent(Desk):
     protocol = Protocol.TENCENT
-    polled = True
 
     def takes(self, request: Request) -> bool:
         return request.path == "/" and request.header(b"x-tc-action") != ""
@@ -102,6 +101,9 @@ class Tencent(Desk):
         ]
         return _response({"SendStatusSet": rows}), serials
 
+    def waits(self, *, pushed: bool) -> bool:
+        return not pushed
+
     def push(self, order: Order, report: Report, url: str) -> Push:
         nation, mobile = _split(report.mobile)
         row = {
@@ -163,7 +165,7 @@ def _row(report: Report) -> dict[str, object]:
         "PhoneNumber": numbers.e164(report.mobile),
         "SerialNo": report.taskid,
         "UserReceiveTime": int(report.at),
-        "SessionContext": "",
+        "SessionContext": report.extras.get("context", ""),
     }
 
 
