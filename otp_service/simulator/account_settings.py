@@ -54,7 +54,7 @@ class AccountSettings(BaseModel):
     report_url: str = Field(default="", max_length=2000)
     """Where reports are pushed instead of waiting to be fetched; `http://user:password@host/path` sends Basic."""
     report_secret: str = Field(default="", max_length=200)
-    """Signs what sms.aspx pushes, as Standard Webhooks: whsec_…"""
+    """Signs what sms.aspx pushes, as Standard Webhooks (whsec_…); Vonage's signature secret, of method md5hash."""
     profile: Profile | None = None
     """For the paths that leave it open (`/sms.aspx`, `/smsGBK.aspx` and their queries); null is seed."""
     userid: str = Field(default="12", max_length=64)
@@ -111,17 +111,12 @@ class AccountSettings(BaseModel):
             raise ValueError("write it as http://host/path or https://host/path")
         return url
 
-    @field_validator("report_secret")
-    @classmethod
-    def _secret(cls, secret: str) -> str:
-        if secret:
-            signing.webhook_key(secret)
-        return secret
-
     @model_validator(mode="after")
     def _fits_its_protocol(self) -> AccountSettings:
         if self.protocol is Protocol.WEBHOOK:
             signing.webhook_key(self.password)
+        if self.protocol is Protocol.SMS_ASPX and self.report_secret:
+            signing.webhook_key(self.report_secret)
         if self.fault is not None and not makes_sense(BY_NAME[self.fault.name], self.protocol):
             raise ValueError(f"the fault {self.fault.name} makes no sense for {self.protocol}")
         return self

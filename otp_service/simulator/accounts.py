@@ -121,7 +121,9 @@ class Accounts:
     def reset(self) -> None:
         self._accounts = {}
         for demo in DEMO.values():
-            settings = AccountSettings(protocol=demo.protocol, id=demo.id, password=demo.secret)
+            settings = AccountSettings(
+                protocol=demo.protocol, id=demo.id, password=demo.secret, report_secret=demo.report_secret
+            )
             self._accounts[demo.name] = Account(demo.name, settings)
         self._index()
 

@@ -49,7 +49,7 @@ class _GatewayChange(BaseModel):
 class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
     account: str = "demo"
-    mobile: str = Field(pattern="^1[3-9][0-9]{9}$")
+    mobile: str = Field(pattern=r"^(1[3-9][0-9]{9}|\+[1-9][0-9]{6,14})$")
     content: str = Field(max_length=1000)
     taskid: str = Field(default="", max_length=64)
     extno: str = Field(default="", pattern="^[0-9]{0,20}$")
@@ -176,11 +176,11 @@ class Api:
         return json_reply(_shown(now))
 
     async def reply(self, ask: Ask) -> Reply:
-        """A handset answers: the reply waits for `callApi`."""
+        """A handset answers: the reply waits for `callApi`, or Tencent's `PullSmsReplyStatus`."""
         given = _read(_Reply, ask.body())
         if self._centre.accounts.get(given.account) is None:
             raise BadRequestError(404, "there is no such account")
-        reply = HandsetReply(given.mobile, given.content, self._centre.now(), given.taskid, given.extno)
+        reply = HandsetReply(known_as(given.mobile), given.content, self._centre.now(), given.taskid, given.extno)
         self._centre.replies.add(given.account, reply)
         return json_reply({"account": given.account, **reply.leaves()}, 201)
 

@@ -139,6 +139,8 @@ class Centre:
     def receive(self, request: Request, form: Form, protocol: Protocol, code: str | None) -> Seen:
         """Note that a request for a send is here."""
         seen = Seen(request, form, self.now(), protocol, next(self._requests))
+        if not self.journal.on:
+            return seen
         account = self.accounts.find(protocol, form.get("account"))
         self.journal.write(
             "received",

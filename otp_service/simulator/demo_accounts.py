@@ -15,6 +15,8 @@ class DemoAccount:
     protocol: Protocol
     id: str
     secret: str
+    report_secret: str = ""
+    """Signs reports, where another secret than the account's does."""
 
 
 DEMO = {
@@ -24,9 +26,10 @@ DEMO = {
         DemoAccount("demo-twilio", Protocol.TWILIO, "AC" + "0" * 32, "demo-auth-token"),
         DemoAccount("demo-aliyun", Protocol.ALIYUN, "LTAIdemo", "demo-access-key-secret"),
         DemoAccount("demo-tencent", Protocol.TENCENT, "AKIDdemo", "demo-secret-key"),
-        DemoAccount("demo-vonage", Protocol.VONAGE, "00000000", "demo-api-secret"),
+        DemoAccount("demo-vonage", Protocol.VONAGE, "00000000", "demo-api-secret", "demo-signature-secret"),
         DemoAccount("demo-webhook", Protocol.WEBHOOK, "demo", "whsec_ZGVtby13ZWJob29rLXNlY3JldC0wMDAwMDAwMA=="),
     )
 }
 """By protocol. Twilio: Account SID and Auth Token. Aliyun: AccessKey id and secret. Tencent: SecretId and SecretKey.
-Vonage: api_key and api_secret. Webhook: the last piece of the path, and the Standard Webhooks secret."""
+Vonage: api_key, api_secret and signature secret (md5hash). Webhook: the last piece of the
+path, and the Standard Webhooks secret."""

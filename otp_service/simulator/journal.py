@@ -36,6 +36,10 @@ class Journal:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = None if path is None else os.open(path, flags, 0o600)
 
+    @property
+    def on(self) -> bool:
+        return self._file is not None
+
     def write(self, event: str, **facts: Any) -> None:
         """Append one line. It is with the kernel when this returns, so a kill -9 loses nothing."""
         if self._file is None:

@@ -111,6 +111,8 @@ _VONAGE = {
     "content": Said("2", "Missing text"),
     "number": Said("3", "Invalid to address"),
     "credentials": Said("4", "Bad Credentials"),
+    "sign": Said("14", "Invalid Signature"),
+    "timestamp": Said("14", "Invalid Signature: stale timestamp"),
     "other": Said("5", "Internal Error"),
     "busy": Said("1", "Throughput Rate Exceeded - please wait and retry"),
     "blacklist": Said("7", "Number barred"),

@@ -138,8 +138,9 @@ def test_a_second_run_appends(logged: Logged) -> None:
     assert len(logged.lines("accepted")) == 2
 
 
-def test_a_log_that_can_not_be_opened_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "otp_service.simulator", "--port", "0", "--log", str(tmp_path)]
+@pytest.mark.parametrize("module", [["otp_service.simulator"], ["otp_service.cli", "simulator"]])
+def test_a_log_that_can_not_be_opened_is_one_line_and_exit_1(tmp_path: Path, module: list[str]) -> None:
+    command = [sys.executable, "-m", *module, "--port", "0", "--log", str(tmp_path / "missing" / "file")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "log" in done.stderr
+    assert "--log" in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -302,7 +302,24 @@ def test_balances_are_told_to_those_who_may_know(simulator: Simulator) -> None:
     assert simulator.http.get(path, auth=(account.id, "wrong")).status_code == 401
     key = {"api_key": DEMO["vonage"].id, "api_secret": DEMO["vonage"].secret}
     assert simulator.http.get("/account/get-balance", params=key).json() == {"value": 10000.0, "autoReload": False}
+    basic = (key["api_key"], key["api_secret"])
+    assert simulator.http.get("/account/get-balance", auth=basic).status_code == 200
     assert simulator.http.get("/account/get-balance", params={**key, "api_secret": "x"}).status_code == 401
+
+
+def signed_vonage(simulator: Simulator, at: float, secret: str) -> str:
+    fields = {"api_key": DEMO["vonage"].id, "to": ABROAD[1:], "from": "Acme", "text": "a&b=c 345678"}
+    fields["timestamp"] = str(int(at))
+    text = "".join(f"&{name}={fields[name].replace('&', '_').replace('=', '_')}" for name in sorted(fields))
+    fields["sig"] = md5(f"{text}{secret}".encode(), usedforsecurity=False).hexdigest()
+    return said("vonage", simulator.http.post("/sms/json", data=fields))
+
+
+def test_a_vonage_request_may_be_signed_instead(simulator: Simulator) -> None:
+    secret = DEMO["vonage"].report_secret
+    assert signed_vonage(simulator, time.time(), secret) == "0"
+    assert signed_vonage(simulator, time.time(), "wrong") == "14"
+    assert signed_vonage(simulator, time.time() - 1000, secret) == "14"
 
 
 def test_an_account_of_another_protocol_is_made_over_the_api(simulator: Simulator) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import b64encode
-from hashlib import sha1
+from hashlib import md5, sha1
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
@@ -60,6 +60,9 @@ def test_vonage_posts_a_receipt_to_the_callback(simulator: Simulator, receiver: 
     assert receipt["messageId"] == answer["messages"][0]["message-id"]
     assert (receipt["status"], receipt["err-code"], receipt["client-ref"]) == ("delivered", "0", "try-1")
     assert receipt["msisdn"] == ABROAD[1:]
+    text = "".join(f"&{name}={receipt[name]}" for name in sorted(receipt) if name != "sig")
+    wanted = md5(f"{text}{DEMO['vonage'].report_secret}".encode(), usedforsecurity=False)
+    assert receipt["sig"] == wanted.hexdigest()
 
 
 def test_aliyun_pushes_to_the_account_s_address(simulator: Simulator, receiver: Receiver) -> None:
@@ -113,6 +116,14 @@ def test_tencent_reports_are_pulled_once(simulator: Simulator, receiver: Receive
     assert row["SessionContext"] == "try-1"
     again = tencent(simulator, "PullSmsSendStatus", Limit=100).json()["Response"]
     assert again["PullSmsSendStatusSet"] == []
+
+
+def test_tencent_replies_are_pulled_once(simulator: Simulator) -> None:
+    given = {"account": "demo-tencent", "mobile": ABROAD, "content": "STOP"}
+    assert simulator.http.post("/api/replies", json=given).status_code == 201
+    pulled = [tencent(simulator, "PullSmsReplyStatus", Limit=9).json()["Response"] for _ in range(2)]
+    (row,), nothing = (answer["PullSmsReplyStatusSet"] for answer in pulled)
+    assert (row["PhoneNumber"], row["ReplyContent"], nothing) == (ABROAD, "STOP", [])
 
 
 def test_a_pull_is_refused_like_a_send(simulator: Simulator) -> None:

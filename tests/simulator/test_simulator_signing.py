@@ -59,6 +59,12 @@ def test_the_signature_of_a_twilio_callback_is_that_of_the_documents() -> None:
     assert found == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
 
 
+def test_vonage_s_sig_is_that_of_its_libraries() -> None:
+    """The example that the tests of Vonage's own libraries share: method md5hash, secret `secret`."""
+    fields = {"a": "1", "b": "2", "timestamp": "1461605396", "sig": "left out"}
+    assert signing.vonage("secret", fields) == "6af838ef94998832dbfc29020b564830"
+
+
 def test_a_standard_webhook_is_signed_as_published() -> None:
     assert signing.webhook(WEBHOOK_SECRET, "msg_loFOjxBNrRLzqYUf", "1731705121", WEBHOOK_BODY) == WEBHOOK
     by_caller = standard_signature(WEBHOOK_SECRET, "msg_loFOjxBNrRLzqYUf", "1731705121", WEBHOOK_BODY)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 from abc import ABC, abstractmethod
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -174,6 +176,18 @@ class _Answers:
 
     def push(self, order: Order, report: Report, url: str) -> Push:
         return self.desk.push(order, report, url)
+
+
+def basic(request: Request) -> tuple[str, str] | None:
+    """User and password of Basic authentication, empty when they can't be read; None when there is none."""
+    kind, _, given = request.header(b"authorization").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        user, _, password = b64decode(given, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password
 
 
 def json_response(found: Any, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""Tencent Cloud SendSms and PullSmsSendStatus: TC3-HMAC-SHA256 in, JSON out, HTTP 200 whatever happened."""
+"""Tencent Cloud SendSms, PullSmsSendStatus, PullSmsReplyStatus: TC3-HMAC-SHA256 in, JSON with HTTP 200 out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from otp_service.simulator.accounts import Account
 from otp_service.simulator.centre import Order, Seen
 from otp_service.simulator.checks import TOLERANCE
 from otp_service.simulator.dialects import clock
-from otp_service.simulator.mailbags import Report
+from otp_service.simulator.mailbags import HandsetReply, Report
 from otp_service.simulator.protocol_words import WORDS, Protocol, Said
 from otp_service.simulator.protocols.desk import Desk, Draft, code_among, json_object, json_response
 from otp_service.simulator.push import Push
@@ -27,6 +27,7 @@ _AUTHORIZATION = re.compile(
 _SIGNED = frozenset({"content-type", "host"})
 """Headers that must be signed."""
 _PHONE = re.compile(r"(?:\+[1-9][0-9]{6,14}|(?:0086|86)?1[3-9][0-9]{9})")
+_PULLS = frozenset({"PullSmsSendStatus", "PullSmsReplyStatus"})
 _MOST_ROWS = 100
 
 
@@ -43,8 +44,8 @@ class Tencent(Desk):
         if found is not None:
             name = "credentials" if account is None else self._who(request, account, found)
         body = json_object(request.body)
-        if request.header(b"x-tc-action") == "PullSmsSendStatus":
-            return self._pull(account, name, body)
+        if request.header(b"x-tc-action") in _PULLS:
+            return self._pull(request.header(b"x-tc-action"), account, name, body)
         return await self._send(request, found[1] if found else "", account, name, body)
 
     async def _send(
@@ -78,14 +79,17 @@ class Tencent(Desk):
         right = scoped and set(names) >= _SIGNED and compare_digest(wanted, signature)
         return None if right else "sign"
 
-    def _pull(self, account: Account | None, name: str | None, body: dict[str, Any] | None) -> Reply:
+    def _pull(self, action: str, account: Account | None, name: str | None, body: dict[str, Any] | None) -> Reply:
         if name is not None or account is None:
             return _whole(WORDS[self.protocol][name or "credentials"])
         limit = (body or {}).get("Limit")
         if not isinstance(limit, int) or not 1 <= limit <= _MOST_ROWS:
             return _whole(WORDS[self.protocol]["parameters"])
-        rows = [_row(report) for report in self.pulled(account, limit)]
-        return self.answer(account, _response({"PullSmsSendStatusSet": rows}))
+        if action == "PullSmsReplyStatus":
+            rows = [_reply(reply) for reply in self.centre.replies.take(account.name, limit)]
+        else:
+            rows = [_row(report) for report in self.pulled(account, limit)]
+        return self.answer(account, _response({f"{action}Set": rows}))
 
     def refusal(self, said: Said, seen: Seen) -> Response:
         if said.whole:
@@ -166,6 +170,19 @@ def _row(report: Report) -> dict[str, object]:
         "SerialNo": report.taskid,
         "UserReceiveTime": int(report.at),
         "SessionContext": report.extras.get("context", ""),
+    }
+
+
+def _reply(reply: HandsetReply) -> dict[str, object]:
+    nation, mobile = _split(reply.mobile)
+    return {
+        "ExtendCode": reply.extno,
+        "CountryCode": nation,
+        "SubscriberNumber": mobile,
+        "PhoneNumber": numbers.e164(reply.mobile),
+        "SignName": "",
+        "ReplyContent": reply.content,
+        "ReplyTime": int(reply.at),
     }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
 import re
-from base64 import b64decode
 from email.utils import formatdate
 from hmac import compare_digest
 from typing import Any
@@ -15,7 +13,7 @@ from otp_service.simulator import forms, numbers, signing, texts
 from otp_service.simulator.centre import Order, Seen
 from otp_service.simulator.mailbags import Report
 from otp_service.simulator.protocol_words import Protocol, Said
-from otp_service.simulator.protocols.desk import Desk, Draft, json_response
+from otp_service.simulator.protocols.desk import Desk, Draft, basic, json_response
 from otp_service.simulator.push import Push, bare
 from otp_service.simulator.wire import Reply, Request, Response
 
@@ -53,13 +51,10 @@ class Twilio(Desk):
         return await self.send(seen, Draft(account, (numbers.known_as(to),), text, code, extras, callback))
 
     def _who(self, request: Request, sid: str) -> str | None:
-        kind, _, given = request.header(b"authorization").partition(" ")
-        if kind.lower() != "basic":
+        given = basic(request)
+        if given is None:
             return "credentials_missing"
-        try:
-            user, _, token = b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return "credentials"
+        user, token = given
         account = self.account(sid)
         right = account is not None and compare_digest(token.encode(), account.settings.password.encode())
         return None if right and user == sid else "credentials"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from hmac import compare_digest
 from uuid import uuid4
 
-from otp_service.simulator import forms, numbers, texts
+from otp_service.simulator import forms, numbers, signing, texts
 from otp_service.simulator.accounts import Account
 from otp_service.simulator.centre import Order, Seen
+from otp_service.simulator.checks import TOLERANCE
 from otp_service.simulator.forms import Form
 from otp_service.simulator.mailbags import Report
 from otp_service.simulator.protocol_words import Protocol, Said
-from otp_service.simulator.protocols.desk import Desk, Draft, json_object, json_response
+from otp_service.simulator.protocols.desk import Desk, Draft, basic, json_object, json_response
 from otp_service.simulator.push import Push
 from otp_service.simulator.wire import Reply, Request, Response
 
@@ -29,8 +31,9 @@ class Vonage(Desk):
 
     async def handle(self, request: Request) -> Reply:
         form = _read(request)
-        account = self._known(form)
+        account = self.account(form.get("api_key"))
         if request.path == _BALANCE:
+            account = self._asking(request, form)
             if account is None:
                 return json_response({"error-code": "401", "error-code-label": "authentication failed"}, 401)
             return self.answer(account, json_response({"value": account.balance / 100, "autoReload": False}))
@@ -47,16 +50,31 @@ class Vonage(Desk):
         draft = Draft(account, mobiles, text, texts.code_in(text), extras, form.get("callback"))
         return await self.send(seen, draft)
 
-    def _known(self, form: Form) -> Account | None:
-        account = self.account(form.get("api_key"))
-        given = form.get("api_secret").encode()
-        return account if account is not None and compare_digest(given, account.settings.password.encode()) else None
+    def _asking(self, request: Request, form: Form) -> Account | None:
+        """Who asks for the balance: key and secret are in the header, or in the query."""
+        key, secret = basic(request) or (form.get("api_key"), form.get("api_secret"))
+        account = self.account(key)
+        right = account is not None and compare_digest(secret.encode(), account.settings.password.encode())
+        return account if right else None
 
-    def _objects(self, form: Form, account: Account | None, to: str) -> str | None:
-        if not (form.get("api_key") and form.get("api_secret")):
+    def _who(self, form: Form, account: Account | None) -> str | None:
+        if not form.get("api_key") or not (form.get("api_secret") or form.get("sig")):
             return "credentials_missing"
         if account is None:
             return "credentials"
+        if not form.get("sig"):
+            right = compare_digest(form.get("api_secret").encode(), account.settings.password.encode())
+            return None if right else "credentials"
+        stamp, secret = form.get("timestamp"), account.settings.report_secret
+        if not re.fullmatch("[0-9]{1,12}", stamp) or abs(int(stamp) - self.centre.now()) > TOLERANCE:
+            return "timestamp"
+        right = bool(secret) and compare_digest(form.get("sig").lower(), signing.vonage(secret, form.fields))
+        return None if right else "sign"
+
+    def _objects(self, form: Form, account: Account | None, to: str) -> str | None:
+        name = self._who(form, account)
+        if name is not None:
+            return name
         if not to:
             return "mobile"
         if not numbers.is_e164(f"+{to}"):
@@ -102,6 +120,9 @@ class Vonage(Desk):
         }
         if order.extras["client-ref"]:
             receipt["client-ref"] = order.extras["client-ref"]
+        if secret := order.account.settings.report_secret:
+            receipt |= {"timestamp": str(int(at.timestamp())), "nonce": report.id}
+            receipt["sig"] = signing.vonage(secret, receipt)
         return Push(url, json.dumps(receipt).encode(), "application/json")
 
 
