@@ -2,107 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from otp_service.simulator.account_settings import AccountSettings, FaultSetting, rate
+from otp_service.simulator.demo_accounts import DEMO
+from otp_service.simulator.protocol_words import Protocol
+from otp_service.simulator.push import bare
 
-from otp_service.simulator.dialects import Profile, Shape
-from otp_service.simulator.faults import BY_NAME, OF_THE_WIRE
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_NUMBERS = 20_000
 """Numbers whose latest sends an account remembers; beyond it the longest untouched one is forgotten."""
-
-
-def rate(text: str) -> tuple[int, float]:
-    """Read `5/1h`, `1/60s` or `1/60` as (count, seconds). Raises `ValueError`."""
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})([smhd]?)", text)
-    if found is None:
-        raise ValueError('write a limit as "5/1h", "1/60s" or "1/60"')
-    return int(found[1]), int(found[2]) * _SECONDS[found[3] or "s"]
-
-
-def _rate_text(text: str) -> str:
-    rate(text)
-    return text
-
-
-RateText = Annotated[str, AfterValidator(_rate_text)]
-Word = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-class FaultSetting(BaseModel):
-    """A fault for the next messages of an account: `next` of them, or always while it is absent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    next: int | None = Field(default=None, ge=1)
-
-
-class AccountSettings(BaseModel):
-    """What `PUT /api/accounts/{account}` may set. A field that is not given keeps its value."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    password: str = Field(default="demo", min_length=1, max_length=100)
-    profile: Profile | None = None
-    """For the paths that leave it open (`/sms.aspx`, `/smsGBK.aspx` and their queries); null is seed."""
-    userid: str = Field(default="12", max_length=64)
-    check_userid: bool = False
-    """Most gateways never look at it."""
-    answer: Shape | None = None
-    """Answer in this shape whatever the profile says."""
-    balance: int = 1_000_000
-    """In parts; negative is possible with `postpaid`."""
-    postpaid: bool = False
-    signature_required: bool = True
-    signature_side: Literal["front", "rear", "any", "gateway"] | None = None
-    """null: rear for huaxin, front for the others. `gateway`: the gateway puts `signature` in front itself."""
-    signature: str = Field(default="今信科技", min_length=1, max_length=20, pattern="^[^【】]*$")
-    signature_min: int = Field(default=2, ge=1)
-    """Characters between the brackets."""
-    signature_max: int = Field(default=20, ge=1)
-    templates: tuple[str, ...] = Field(default=(), max_length=100)
-    """Filed texts without signature; `{{ name }}`, `{name}` and `#name#` stand for 1–30 characters. Empty: any text."""
-    keywords: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
-        default=("贷款", "发票"), max_length=1000
-    )
-    blacklist: tuple[str, ...] = Field(default=(), max_length=1000)
-    extno_max: int | None = Field(default=None, ge=0, le=20)
-    """Digits; null: 10 for v2, 5 for the others."""
-    max_length: int = Field(default=500, ge=1)
-    max_numbers: int = Field(default=100, ge=1)
-    frequency: tuple[RateText, ...] = Field(default=(), max_length=10)
-    """Sends per number, as `5/1h`; several hold each."""
-    latency_ms: int = Field(default=0, ge=0, le=600_000)
-    error_rate: float = Field(default=0.0, ge=0, le=1)
-    """This share of otherwise good messages gets 503 instead, spread evenly: 0.25 is every fourth."""
-    report_delay: float = Field(default=1.0, ge=0, le=604_800)
-    """Seconds from the message to its report."""
-    report: Literal["delivered", "failed", "none"] = "delivered"
-    number_faults: bool = True
-    """Whether the last four digits of a number provoke faults; switch it off for load tests."""
-    fault: FaultSetting | None = None
-    """What the next messages meet."""
-    query_fault: FaultSetting | None = None
-    """What the next queries for reports and replies meet: one of the wire (99xx)."""
-
-    @field_validator("fault")
-    @classmethod
-    def _known(cls, fault: FaultSetting | None) -> FaultSetting | None:
-        if fault is not None and fault.name not in BY_NAME:
-            raise ValueError("unknown fault: GET /api/faults lists the names")
-        return fault
-
-    @field_validator("query_fault")
-    @classmethod
-    def _of_the_wire(cls, fault: FaultSetting | None) -> FaultSetting | None:
-        if fault is not None and fault.name not in OF_THE_WIRE:
-            raise ValueError("a query meets faults of the wire only: those of GET /api/faults with 99xx")
-        return fault
 
 
 class Countdown:
@@ -139,6 +48,15 @@ class Account:
         self.query_fault = Countdown(settings.query_fault)
         self._error_debt = 0.0
         self._recent: dict[str, deque[float]] = {}
+
+    @property
+    def protocol(self) -> Protocol:
+        return self.settings.protocol
+
+    @property
+    def id(self) -> str:
+        """What its protocol calls it."""
+        return self.settings.id or self.name
 
     def change(self, changes: dict[str, Any]) -> None:
         """Set the given fields. Raises `pydantic.ValidationError`, and then nothing has changed."""
@@ -184,14 +102,15 @@ class Account:
             del self._recent[next(iter(self._recent))]
 
     def as_json(self) -> dict[str, Any]:
-        """The account without its password."""
-        shown = self.settings.model_dump(mode="json", exclude={"password"})
+        """The account without its secrets."""
+        shown = self.settings.model_dump(mode="json", exclude={"password", "report_url", "report_secret"})
         faults = {"fault": self.fault.as_json(), "query_fault": self.query_fault.as_json()}
-        return {"account": self.name, **shown, **faults, "balance": self.balance, "sent": self.sent}
+        shown["report_url"] = bare(self.settings.report_url)
+        return {"account": self.name, **shown, "id": self.id, **faults, "balance": self.balance, "sent": self.sent}
 
 
 class Accounts:
-    """All accounts, by name. At the start there is one, `demo`, whose password is `demo`."""
+    """All accounts, by name. At the start there are those of `DEMO`, one a protocol."""
 
     MAX = 1000
 
@@ -200,31 +119,50 @@ class Accounts:
         self.reset()
 
     def reset(self) -> None:
-        self._accounts = {"demo": Account("demo", AccountSettings())}
+        self._accounts = {}
+        for demo in DEMO.values():
+            settings = AccountSettings(
+                protocol=demo.protocol, id=demo.id, password=demo.secret, report_secret=demo.report_secret
+            )
+            self._accounts[demo.name] = Account(demo.name, settings)
+        self._index()
+
+    def _index(self) -> None:
+        self._by_id = {(account.protocol, account.id): account for account in self._accounts.values()}
 
     def get(self, name: str) -> Account | None:
         return self._accounts.get(name)
+
+    def find(self, protocol: Protocol, account_id: str) -> Account | None:
+        """The account that a client of this protocol means."""
+        return self._by_id.get((protocol, account_id))
 
     def all(self) -> list[Account]:
         return list(self._accounts.values())
 
     def put(self, name: str, changes: dict[str, Any]) -> Account:
-        """Create or change an account. Raises `pydantic.ValidationError`, or `ValueError` when there are `MAX`."""
+        """Create or change an account. Raises `pydantic.ValidationError`, or `ValueError` that says why not."""
+        if "secret" in changes:
+            changes = {**changes, "password": changes["secret"]}
+            del changes["secret"]
         account = self._accounts.get(name)
-        if account is None:
-            if len(self._accounts) >= self.MAX:
-                raise ValueError(f"there are {self.MAX} accounts already: delete one")
-            account = self._accounts[name] = Account(name, AccountSettings.model_validate(changes))
-        else:
+        before = {} if account is None else account.settings.model_dump()
+        wanted = AccountSettings.model_validate({**before, **changes})
+        if account is not None and wanted.protocol is not account.protocol:
+            raise ValueError(f"protocol: it stays {account.protocol}; make another account")
+        other = self.find(wanted.protocol, wanted.id or name)
+        if other is not None and other is not account:
+            raise ValueError(f"id: the account {other.name} has it already")
+        if account is not None:
             account.change(changes)
+        elif len(self._accounts) >= self.MAX:
+            raise ValueError(f"there are {self.MAX} accounts already: delete one")
+        else:
+            account = self._accounts[name] = Account(name, wanted)
+        self._index()
         return account
 
     def delete(self, name: str) -> bool:
-        return self._accounts.pop(name, None) is not None
-
-
-@lru_cache(maxsize=1000)
-def template_pattern(template: str) -> re.Pattern[str]:
-    """A filed text as a pattern for a whole text."""
-    pieces = re.split(r"\{\{\s*\w+\s*\}\}|\{\w+\}|#\w+#", template)
-    return re.compile(r"[^【】]{1,30}".join(map(re.escape, pieces)))
+        gone = self._accounts.pop(name, None) is not None
+        self._index()
+        return gone

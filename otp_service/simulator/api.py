@@ -23,10 +23,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from otp_service.simulator.centre import Centre, Conditions
 from otp_service.simulator.events import Events, EventStream
 from otp_service.simulator.faults import FAULTS
-from otp_service.simulator.gateway import Conditions, Gateway
 from otp_service.simulator.mailbags import HandsetReply
+from otp_service.simulator.numbers import known_as
 from otp_service.simulator.site import SECURITY, Ask, BadRequestError, Route, json_reply
 from otp_service.simulator.wire import Reply, Response
 
@@ -48,7 +49,7 @@ class _GatewayChange(BaseModel):
 class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid")
     account: str = "demo"
-    mobile: str = Field(pattern="^1[3-9][0-9]{9}$")
+    mobile: str = Field(pattern=r"^(1[3-9][0-9]{9}|\+[1-9][0-9]{6,14})$")
     content: str = Field(max_length=1000)
     taskid: str = Field(default="", max_length=64)
     extno: str = Field(default="", pattern="^[0-9]{0,20}$")
@@ -57,9 +58,9 @@ class _Reply(BaseModel):
 class Api:
     """Everything under /api, and /livez."""
 
-    def __init__(self, gateway: Gateway, events: Events) -> None:
-        self._gateway = gateway
-        self._inbox = gateway.inbox
+    def __init__(self, centre: Centre, events: Events) -> None:
+        self._centre = centre
+        self._inbox = centre.inbox
         self._events = events
 
     def routes(self) -> dict[tuple[str, str], Route]:
@@ -91,7 +92,7 @@ class Api:
         """Messages, newest first. With `wait`, the answer comes as soon as there is one, or empty after that time."""
         loop = asyncio.get_running_loop()
         until = loop.time() + ask.number("wait", 0, MAX_WAIT)
-        mobile = _bare(ask.query.get("mobile", ""))
+        mobile = known_as(ask.query.get("mobile", ""))
         after, limit = ask.number("after", 0, 10**18), ask.number("limit", _LIMIT, _MAX_LIMIT)
         text = ask.query.get("q", "").strip().lower()
         while True:
@@ -141,10 +142,10 @@ class Api:
         return json_reply({"faults": [fault.as_json() for fault in FAULTS]})
 
     async def accounts(self, ask: Ask) -> Reply:
-        return json_reply({"accounts": [account.as_json() for account in self._gateway.accounts.all()]})
+        return json_reply({"accounts": [account.as_json() for account in self._centre.accounts.all()]})
 
     async def account(self, ask: Ask) -> Reply:
-        found = self._gateway.accounts.get(ask.argument)
+        found = self._centre.accounts.get(ask.argument)
         if found is None:
             raise BadRequestError(404, "there is no such account: PUT creates it")
         return json_reply(found.as_json())
@@ -153,46 +154,40 @@ class Api:
         if not 1 <= len(ask.argument) <= 100:
             raise BadRequestError(400, "an account's name has 1 to 100 characters")
         try:
-            return json_reply(self._gateway.accounts.put(ask.argument, ask.body()).as_json())
+            return json_reply(self._centre.accounts.put(ask.argument, ask.body()).as_json())
         except ValidationError as error:
             raise BadRequestError(400, _what_to_mend(error)) from error
         except ValueError as error:
             raise BadRequestError(400, str(error)) from error
 
     async def delete_account(self, ask: Ask) -> Reply:
-        if not self._gateway.accounts.delete(ask.argument):
+        if not self._centre.accounts.delete(ask.argument):
             raise BadRequestError(404, "there is no such account")
         return _done()
 
     async def conditions(self, ask: Ask) -> Reply:
-        return json_reply(_shown(self._gateway.conditions))
+        return json_reply(_shown(self._centre.conditions))
 
     async def put_conditions(self, ask: Ask) -> Reply:
         change = _read(_GatewayChange, ask.body())
-        now = self._gateway.conditions
+        now = self._centre.conditions
         now.latency_ms = now.latency_ms if change.latency_ms is None else change.latency_ms
         now.error_rate = now.error_rate if change.error_rate is None else change.error_rate
         return json_reply(_shown(now))
 
     async def reply(self, ask: Ask) -> Reply:
-        """A handset answers: the reply waits for `callApi`."""
+        """A handset answers: the reply waits for `callApi`, or Tencent's `PullSmsReplyStatus`."""
         given = _read(_Reply, ask.body())
-        if self._gateway.accounts.get(given.account) is None:
+        if self._centre.accounts.get(given.account) is None:
             raise BadRequestError(404, "there is no such account")
-        reply = HandsetReply(given.mobile, given.content, self._gateway.now(), given.taskid, given.extno)
-        self._gateway.replies.add(given.account, reply)
+        reply = HandsetReply(known_as(given.mobile), given.content, self._centre.now(), given.taskid, given.extno)
+        self._centre.replies.add(given.account, reply)
         return json_reply({"account": given.account, **reply.leaves()}, 201)
 
     async def reset(self, ask: Ask) -> Reply:
         ask.body()
-        self._gateway.reset()
+        self._centre.reset()
         return _done()
-
-
-def _bare(mobile: str) -> str:
-    """The eleven digits of a number, however it is written: `+86 138…` (whose + a query turns into a blank) too."""
-    digits = "".join(piece for piece in mobile if piece in "0123456789")
-    return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
 
 
 def _id(ask: Ask) -> int:

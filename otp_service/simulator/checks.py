@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import md5
 
 from otp_service.simulator import texts, words
-from otp_service.simulator.accounts import Account, Accounts, template_pattern
+from otp_service.simulator.accounts import Account, Accounts
 from otp_service.simulator.dialects import CHINA, Profile
 from otp_service.simulator.endpoints import Endpoint
 from otp_service.simulator.forms import Form
+from otp_service.simulator.protocol_words import Protocol
 from otp_service.simulator.words import Refused
 
 TOLERANCE = 300
@@ -60,7 +62,7 @@ class Submission:
 
 
 def submission(endpoint: Endpoint, form: Form, accounts: Accounts, now: float) -> Submission:
-    account = accounts.get(form.get("account"))
+    account = accounts.find(Protocol.SMS_ASPX, form.get("account"))
     chosen = account.settings.profile if account is not None else None
     return Submission(endpoint, form, account, endpoint.profile or chosen or Profile.SEED, now)
 
@@ -116,7 +118,7 @@ def credentials(sub: Submission) -> Refused | None:
     password = account.settings.password
     match sub.profile:
         case Profile.V2 | Profile.MIAODI:
-            right = form.get("sign") == _md5(account.name + password + form.get("timestamp"))
+            right = form.get("sign") == _md5(account.id + password + form.get("timestamp"))
         case Profile.HUAXIN:
             right = form.get("password") == _md5(password).upper()
         case _:
@@ -174,7 +176,14 @@ def template(sub: Submission) -> Refused | None:
     if not filed:
         return None
     bare = _SIGNED.sub("", sub.content)
-    return None if any(template_pattern(text).fullmatch(bare) for text in filed) else Refused(words.TEMPLATE)
+    return None if any(_template_pattern(text).fullmatch(bare) for text in filed) else Refused(words.TEMPLATE)
+
+
+@lru_cache(maxsize=1000)
+def _template_pattern(template: str) -> re.Pattern[str]:
+    """A filed text as a pattern for a whole text."""
+    pieces = re.split(r"\{\{\s*\w+\s*\}\}|\{\w+\}|#\w+#", template)
+    return re.compile(r"[^【】]{1,30}".join(map(re.escape, pieces)))
 
 
 def keyword(sub: Submission) -> Refused | None:

@@ -14,12 +14,13 @@ MAX_KEPT = 16 << 10
 _MAX_FIELD = 500
 """Characters of a field that are kept when the request is longer than that."""
 MASK = "•••"
-_SECRET = frozenset({"password", "sign", "sig", "token"})
+_SECRET = frozenset({"password", "sign", "sig", "token", "api_secret"})
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _PART = re.compile(
     r'(name="?(?:password|sign|sig|token)"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)(.*?)(?=\r\n--|\Z)',
     re.IGNORECASE | re.DOTALL,
 )
+_IN_JSON = re.compile(r'("api_secret"\s*:\s*")[^"]*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Exchange:
             lines.append(f"{name}: {MASK if name in _SECRET_HEADERS else value.decode('latin-1')}")
         body = _readable(asked.body)
         multipart = asked.header(b"content-type").lower().startswith("multipart/")
-        masked = _PART.sub(rf"\1{MASK}", body) if multipart else _masked_pairs(body)
+        masked = _PART.sub(rf"\1{MASK}", body) if multipart else _IN_JSON.sub(rf"\1{MASK}", _masked_pairs(body))
         return "\r\n".join([*lines, "", masked])
 
 

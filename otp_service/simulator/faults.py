@@ -10,6 +10,7 @@
 
 Every other number is an ordinary one, so …8000, …0000, …1234 and …0001 to …0009 always work. `GET /api/faults` lists
 all of them. A message meets its fault only after it has passed every check; the account's goes before the number's.
+Other protocols meet those that make sense there, refusals in their own words.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from otp_service.simulator import words
-from otp_service.simulator.dialects import Shape
 from otp_service.simulator.disruptions import Drip, Endless, GzipBomb, Hang, Late, Reset, Truncated
 from otp_service.simulator.odd_answers import ODD_ANSWERS, Case, Replier
+from otp_service.simulator.protocol_words import WORDS, Protocol
 from otp_service.simulator.wire import Headers, Reply, Response
 
 
@@ -48,6 +49,10 @@ class Fault:
     reports: tuple[Row, ...] | None = None
     """None: as the account says."""
     refused: words.Refused | None = None
+
+    @property
+    def miaodi_only(self) -> bool:
+        return self.suffix[0] == "7"
 
     def as_json(self) -> dict[str, object]:
         return {"name": self.name, "suffix": self.suffix, "accepts": self.accepts, "about": self.about}
@@ -180,9 +185,20 @@ OF_THE_WIRE = frozenset(fault.name for fault in FAULTS if fault.suffix.startswit
 _BY_SUFFIX = {fault.suffix: fault for fault in FAULTS}
 
 
-def of_number(mobile: str, shape: Shape) -> Fault | None:
+_ANYWHERE = frozenset({"html", "empty", "cut", "content_type", "json_depth", "json_integer"})
+"""Odd answers that any protocol could give; the others are bent from `returnsms`."""
+_FAMILY_REPORTS = frozenset({"report_word", "report_pending", "report_no_status"})
+
+
+def makes_sense(fault: Fault, protocol: Protocol) -> bool:
+    """Whether a message of that protocol can meet that fault."""
+    if protocol is Protocol.SMS_ASPX or fault.suffix.startswith("99"):
+        return True
+    if fault.refused is not None:
+        return fault.refused.refusal.name in WORDS[protocol]
+    return fault.name not in _FAMILY_REPORTS if fault.suffix.startswith("96") else fault.name in _ANYWHERE
+
+
+def of_number(mobile: str) -> Fault | None:
     """The fault that this number's last four digits provoke, if any."""
-    fault = _BY_SUFFIX.get(mobile[-4:])
-    if fault is not None and fault.suffix[0] == "7" and shape is not Shape.MIAODI:
-        return None
-    return fault
+    return _BY_SUFFIX.get(mobile[-4:])

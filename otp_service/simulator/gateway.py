@@ -1,67 +1,73 @@
-"""The gateway: reads a request of the family, checks it, accepts or refuses it, and answers in the caller's dialect."""
+"""The gateway of the family: reads a request, checks it, and answers in the caller's dialect."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 from uuid import uuid4
 
-from otp_service.simulator import checks, dialects, faults, forms, words
-from otp_service.simulator.accounts import Account, Accounts
+from otp_service.simulator import checks, dialects, faults, forms, texts, words
+from otp_service.simulator.centre import Centre, Order, Seen
 from otp_service.simulator.checks import Submission
 from otp_service.simulator.dialects import Answer, Profile, Shape, Style
 from otp_service.simulator.endpoints import Endpoint, Task
-from otp_service.simulator.exchange import Exchange
-from otp_service.simulator.faults import Fault, Row
-from otp_service.simulator.inbox import Inbox, Message
-from otp_service.simulator.mailbags import HandsetReplies, Report, Reports
+from otp_service.simulator.faults import Fault
+from otp_service.simulator.mailbags import Report
 from otp_service.simulator.odd_answers import Case
+from otp_service.simulator.protocol_words import Protocol
+from otp_service.simulator.push import Push, standard_headers
 from otp_service.simulator.wire import Reply, Request, Response
 from otp_service.simulator.words import Refused
 
 _HTTP_METHODS = frozenset({"GET", "POST"})
-_MAX_SCHEDULED = 10_000
 _DEFAULT_ROWS = 4000
 """`statusNum` when it is not given."""
-_REPORT_ROWS = {
-    "delivered": (Row(),),
-    "failed": (Row(0.0, "20", "UNDELIV"),),
-    "none": (),
-}
 
 
-@dataclass(slots=True)
-class Conditions:
-    """How the whole gateway fares, whatever the account: `PUT /api/gateway`."""
+@dataclass(frozen=True, slots=True)
+class FamilyAnswers:
+    """The answers to one request of the family."""
 
-    latency_ms: int = 0
-    error_rate: float = 0.0
-    error_debt: float = 0.0
+    centre: Centre
+    sub: Submission
+    style: Style
 
-    def take_error(self) -> bool:
-        self.error_debt += self.error_rate
-        if self.error_debt < 1:
-            return False
-        self.error_debt -= 1
-        return True
+    def spoken(self, refused: Refused) -> Refused:
+        return refused
+
+    def refusal(self, refused: Refused) -> Response:
+        answer = Answer(False, refused.message, refused.refusal.resp_code)
+        return self.style.response(dialects.layout(answer, self.style))
+
+    def success(self, order: Order) -> tuple[Case, tuple[str, ...]]:
+        task = str(self.centre.next_task())
+        if self.sub.profile is Profile.HUAXIN:
+            task = dialects.clock(order.at)[:10].replace("-", "") + task[-8:]
+        elif self.sub.profile is Profile.MIAODI:
+            task = uuid4().hex
+        answer = Answer(True, "ok", "00000", order.account.balance, task, len(order.mobiles))
+        return Case(answer, self.style, order.mobiles[0]), (task,) * len(order.mobiles)
+
+    def meets(self, fault: Fault) -> bool:
+        return not fault.miaodi_only or self.style.shape is Shape.MIAODI
+
+    def waits(self, *, pushed: bool) -> bool:
+        return not pushed
+
+    def push(self, order: Order, report: Report, url: str) -> Push:
+        """The row as a query would have got it; miaodi, which has no query, as its JSON twin."""
+        shape = Shape.LOWER if self.style.shape is Shape.MIAODI else self.style.shape
+        style = Style(shape, self.style.charset)
+        response = style.response(dialects.boxes(style, Task.REPORTS, [report.leaves()]))
+        secret = order.account.settings.report_secret
+        headers = standard_headers(secret, report.id, self.centre.now(), response.body) if secret else ()
+        return Push(url, response.body, response.content_type, headers)
 
 
 class Gateway:
-    """All state of the sending side. One event loop uses it, so nothing here is locked."""
+    """The family's paths, before the centre."""
 
-    def __init__(self, accounts: Accounts, inbox: Inbox, now: Callable[[], float] = time.time) -> None:
-        self.accounts = accounts
-        self.inbox = inbox
-        self.reports = Reports()
-        self.replies = HandsetReplies()
-        self.conditions = Conditions()
-        self.now = now
-        # Seconds since 1970 to begin with, so that ids of an earlier run don't come back.
-        self._tasks = count(int(now()))
-        self._scheduled = 0
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
 
     async def handle(self, endpoint: Endpoint, request: Request) -> Reply:
         """Answer one request of the family."""
@@ -69,19 +75,42 @@ class Gateway:
             return Response(405, b"GET or POST", headers=((b"allow", b"GET, POST"),))
         miaodi = endpoint.profile is Profile.MIAODI
         form = forms.read(request, endpoint.charsets, miaodi=miaodi)
-        sub = checks.submission(endpoint, form, self.accounts, self.now())
+        sub = checks.submission(endpoint, form, self._centre.accounts, self._centre.now())
         style = _style(sub)
         action = "send" if miaodi else form.get("action").lower()
         if endpoint.task is not Task.SMS:
             return self._query(sub, style, action)
+        answers = FamilyAnswers(self._centre, sub, style)
         if action == "send":
-            return await self._send(sub, style, request)
+            return await self._send(request, sub, answers)
         asked = {"overage": self._overage, "checkkeyword": self._keywords}.get(action)
         refused = Refused(words.ACTION) if asked is None else checks.first_refusal(checks.WHO, sub)
         if refused is not None or asked is None:
             assert refused is not None
-            return self._refuse(sub, style, request, refused)
+            return self._centre.refuse(self._seen(request, sub, None), answers, refused)
         return style.response(asked(sub, style))
+
+    def _seen(self, request: Request, sub: Submission, code: str | None) -> Seen:
+        return self._centre.receive(request, sub.form, Protocol.SMS_ASPX, code)
+
+    async def _send(self, request: Request, sub: Submission, answers: FamilyAnswers) -> Reply:
+        code = texts.code_in(sub.content)
+        seen = self._seen(request, sub, code)
+        refused = checks.first_refusal(checks.WHO, sub) or checks.first_refusal(checks.WHAT, sub)
+        if refused is not None:
+            return self._centre.refuse(seen, answers, refused)
+        order = Order(
+            sub.known,
+            sub.mobiles,
+            sub.content,
+            sub.parts,
+            sub.profile,
+            sub.now,
+            send_at=sub.send_at,
+            extno=sub.form.get("extno"),
+            code=code,
+        )
+        return await self._centre.submit(seen, order, answers)
 
     def _overage(self, sub: Submission, style: Style) -> str:
         account = sub.known
@@ -100,122 +129,20 @@ class Gateway:
         # A fault that accepts nothing hands nothing out; behind the others the rows are gone, as in the field.
         rows = self._rows(sub) if fault is None or fault.accepts else []
         response = style.response(dialects.boxes(style, kind, rows))
-        if fault is None:
-            return response
-        return fault.reply(Case(Answer(False, "", ""), style, "", response))
+        return response if fault is None else fault.reply(Case.plain(response))
 
     def _rows(self, sub: Submission) -> list[dict[str, str]]:
-        asked = sub.form.get("statusnum")
+        asked, centre = sub.form.get("statusnum"), self._centre
         most = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else _DEFAULT_ROWS
         if sub.endpoint.task is Task.REPLIES:
-            return [reply.leaves() for reply in self.replies.take(sub.known.name, most)]
-        return [report.leaves() for report in self.reports.take(sub.known.name, sub.now, most, sub.form.get("taskid"))]
-
-    async def _send(self, sub: Submission, style: Style, request: Request) -> Reply:
-        refused = checks.first_refusal(checks.WHO, sub) or checks.first_refusal(checks.WHAT, sub)
-        if refused is not None:
-            return self._refuse(sub, style, request, refused)
-        fault = self._fault(sub, style)
-        if fault is not None and fault.refused is not None:
-            reply: Reply = self._refuse(sub, style, request, fault.refused)
-        elif fault is not None and not fault.accepts:
-            reply = self._turn_away(sub, style, request, fault)
-        else:
-            reply = self._accept(sub, style, request, fault)
-        latency = max(sub.known.settings.latency_ms, self.conditions.latency_ms)
-        if latency:
-            # The message was accepted on arrival: a caller that gives up now can't know.
-            await asyncio.sleep(latency / 1000)
-        return reply
-
-    def _fault(self, sub: Submission, style: Style) -> Fault | None:
-        account = sub.known
-        name = account.fault.take()
-        if name is not None:
-            return faults.BY_NAME[name]
-        if account.take_error() or self.conditions.take_error():
-            return faults.BY_NAME["http_503"]
-        if not account.settings.number_faults:
-            return None
-        found = (faults.of_number(mobile, style.shape) for mobile in sub.mobiles)
-        return next((fault for fault in found if fault is not None), None)
-
-    def _refuse(self, sub: Submission, style: Style, request: Request, refused: Refused) -> Response:
-        answer = Answer(False, refused.message, refused.refusal.resp_code)
-        reply = style.response(dialects.layout(answer, style))
-        self.inbox.refuse(request.path, sub.now, refused, Exchange.of(request, sub.form, reply))
-        return reply
-
-    def _turn_away(self, sub: Submission, style: Style, request: Request, fault: Fault) -> Reply:
-        """A fault after which the message is nowhere."""
-        reply = fault.reply(Case(self._success(sub), style, sub.mobiles[0]))
-        self.inbox.refuse(request.path, sub.now, _by_fault(fault), Exchange.of(request, sub.form, reply))
-        return reply
-
-    def _accept(self, sub: Submission, style: Style, request: Request, fault: Fault | None) -> Reply:
-        account = sub.known
-        account.charge(sub.mobiles, sub.parts, sub.now)
-        answer = self._success(sub)
-        case = Case(answer, style, sub.mobiles[0])
-        reply = case.honest() if fault is None else fault.reply(case)
-        exchange = Exchange.of(request, sub.form, reply)
-        at = sub.now if sub.send_at is None else sub.send_at
-        rows = _REPORT_ROWS[account.settings.report] if fault is None or fault.reports is None else fault.reports
-        for row in rows:
-            for mobile in sub.mobiles:
-                report = Report(mobile, answer.task, row.status, row.errorcode, at, sub.form.get("extno"))
-                self.reports.plan(account.name, at + account.settings.report_delay + row.delay, report)
-        for mobile in sub.mobiles:
-            self._show_at(at, sub, mobile, answer.task, exchange, fault)
-        return reply
-
-    def _show_at(
-        self, at: float, sub: Submission, mobile: str, task: str, exchange: Exchange, fault: Fault | None
-    ) -> None:
-        def show() -> None:
-            name = fault.name if fault is not None else None
-            account = sub.known.name
-            found = Message(self.inbox.next_id(), mobile, sub.content, account, task, at, sub.profile, exchange, name)
-            self.inbox.add(found)
-
-        def show_later() -> None:
-            self._scheduled -= 1
-            show()
-
-        if at <= sub.now or self._scheduled >= _MAX_SCHEDULED:
-            show()
-        else:
-            self._scheduled += 1
-            asyncio.get_running_loop().call_later(at - sub.now, show_later)
-
-    def _success(self, sub: Submission) -> Answer:
-        task = str(next(self._tasks))
-        if sub.profile is Profile.HUAXIN:
-            task = dialects.clock(sub.now)[:10].replace("-", "") + task[-8:]
-        elif sub.profile is Profile.MIAODI:
-            task = uuid4().hex
-        return Answer(True, "ok", "00000", sub.known.balance, task, len(sub.mobiles))
-
-    def reset(self) -> None:
-        """Everything as at the start."""
-        self.accounts.reset()
-        self.reports.clear()
-        self.replies.clear()
-        self.conditions = Conditions()
-        self.inbox.clear()
-        self.inbox.forget_refusals()
+            return [reply.leaves() for reply in centre.replies.take(sub.known.name, most)]
+        return [report.leaves() for report in centre.hand_out(sub.known, most, sub.form.get("taskid"))]
 
 
 def _style(sub: Submission) -> Style:
-    chosen: Account | None = sub.account
-    shape = chosen.settings.answer if chosen is not None else None
+    shape = sub.account.settings.answer if sub.account is not None else None
     if shape is None:
         shape = dialects.SHAPES.get(sub.profile, Shape.XML)
         if shape is Shape.XML and sub.form.get("rt").lower() == "json":
             shape = Shape.PASCAL
     return Style(shape, sub.endpoint.charset)
-
-
-def _by_fault(fault: Fault) -> Refused:
-    by_number = words.Refusal("fault", "{}", "", words.PROVOKED, words.PROVOKED_ZH)
-    return Refused(replace(by_number, name=fault.name), fault.about)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otp_service.simulator import texts
-from otp_service.simulator.dialects import Profile, rfc3339
+from otp_service.simulator.dialects import rfc3339
 from otp_service.simulator.events import Events
 from otp_service.simulator.exchange import Exchange
 from otp_service.simulator.words import Refused
@@ -24,10 +24,14 @@ class Message:
     id: int
     mobile: str
     content: str
+    code: str | None
     account: str
+    protocol: str
+    channel_account: str
+    """What the account is called in its protocol."""
     taskid: str
     at: float
-    profile: Profile
+    profile: str
     exchange: Exchange
     fault: str | None = None
 
@@ -36,18 +40,20 @@ class Message:
             "id": self.id,
             "mobile": self.mobile,
             "content": self.content,
-            "code": texts.code_in(self.content),
+            "code": self.code,
             "account": self.account,
             "taskid": self.taskid,
             "at": rfc3339(self.at),
             "parts": texts.size(self.content).parts,
+            "protocol": self.protocol,
+            "channel_account": self.channel_account,
         }
 
     def details(self) -> dict[str, Any]:
         """Everything about it, with the raw request and answer."""
         size = texts.size(self.content)
         counted = {"encoding": size.encoding, "length": size.length, "room": size.room}
-        more = {"profile": self.profile, "fault": self.fault, **counted}
+        more = {"profile": self.profile or None, "fault": self.fault, **counted}
         return {**self.as_json(), **more, **self.exchange.as_json()}
 
 
@@ -61,6 +67,7 @@ class Refusal:
     mobile: str
     content: str
     path: str
+    protocol: str
     refused: Refused
     exchange: Exchange
 
@@ -72,6 +79,7 @@ class Refusal:
             "mobile": self.mobile,
             "content": self.content[:500],
             "path": self.path,
+            "protocol": self.protocol,
             "check": self.refused.refusal.name,
             "message": self.refused.message,
             "hint": self.refused.refusal.hint,
@@ -171,7 +179,7 @@ class Inbox:
         self._messages.clear()
         self._events.publish("deleted", Deleted(None))
 
-    def refuse(self, request_path: str, at: float, refused: Refused, exchange: Exchange) -> None:
+    def refuse(self, request_path: str, at: float, protocol: str, refused: Refused, exchange: Exchange) -> None:
         form = exchange.form
         self._refused += 1
         refusal = Refusal(
@@ -181,6 +189,7 @@ class Inbox:
             form.get("mobile")[:200],
             form.get("content"),
             request_path,
+            protocol,
             refused,
             exchange,
         )

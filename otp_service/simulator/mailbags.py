@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from otp_service.simulator.dialects import clock
@@ -22,6 +23,19 @@ class Report:
     errorcode: str
     at: float
     extno: str = ""
+    id: str = ""
+    """Of the report itself, the same for every try to push it."""
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """What it repeats of the request, by names of the protocol's own."""
+
+    @property
+    def state(self) -> str:
+        """`delivered`, `undelivered` or `pending`: the status wins, then the errorcode."""
+        if self.status:
+            return "delivered" if self.status in {"10", "DELIVRD"} else "undelivered"
+        if not self.errorcode:
+            return "pending"
+        return "delivered" if self.errorcode == "DELIVRD" else "undelivered"
 
     def leaves(self) -> dict[str, str]:
         status = {"status": self.status} if self.status else {}
@@ -86,6 +100,12 @@ class Reports:
             waiting.extend(kept)
             heapify(waiting)
         return taken
+
+    def look(self, account: str, now: float, taskid: str, mobile: str) -> Report | None:
+        """The latest report that is due for one message; it stays where it is."""
+        due = [entry for entry in self._waiting.get(account, ()) if entry[0] <= now]
+        found = [entry for entry in due if (entry[2].taskid, entry[2].mobile) == (taskid, mobile)]
+        return max(found)[2] if found else None
 
     def clear(self) -> None:
         self._waiting.clear()

@@ -23,6 +23,11 @@ class Case:
     response: Response | None = None
     """What to answer honestly when it is not the answer to a send."""
 
+    @classmethod
+    def plain(cls, response: Response, mobile: str = "") -> Case:
+        """Of an answer that is no `returnsms`: only what works on any answer can happen to it."""
+        return cls(Answer(False, "", ""), _XML, mobile, response)
+
     def honest(self) -> Response:
         return self.response or self.style.response(layout(self.answer, self.style))
 

@@ -147,6 +147,27 @@ BATCH = Refusal(
     "Fewer numbers in one request.",
     "请减少一次提交的号码数。",
 )
+SENDER = Refusal(
+    "sender",
+    "发送方不能为空",
+    "00004",
+    "Say who sends: `From` (or `MessagingServiceSid`) at Twilio, `from` at Vonage.",
+    "请填写发送方：Twilio 为 From 或 MessagingServiceSid，Vonage 为 from。",
+)
+PARAMETERS = Refusal(
+    "parameters",
+    "参数格式错误",
+    "00002",
+    "The body or the template's parameters are not JSON of the right form; their values are strings.",
+    "请求体或模板参数不是规定格式的 JSON；参数值须为字符串。",
+)
+NONCE = Refusal(
+    "nonce",
+    "签名随机数已使用",
+    "00005",
+    "Each request needs an x-acs-signature-nonce of its own.",
+    "每个请求须使用新的 x-acs-signature-nonce。",
+)
 FREQUENCY = Refusal(
     "frequency",
     "发送频率过快，请稍后再试",

@@ -26,6 +26,8 @@ def test_a_message_shows_its_code_and_parts(simulator: Simulator) -> None:
         "account": "demo",
         "taskid": answer["taskID"],
         "parts": 1,
+        "protocol": "sms_aspx",
+        "channel_account": "demo",
     }
 
 

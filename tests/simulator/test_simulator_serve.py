@@ -14,7 +14,7 @@ from otp_service.simulator import Settings, serve
 
 
 def test_the_public_list_is_short() -> None:
-    assert otp_service.simulator.__all__ == ["Settings", "run", "serve"]
+    assert otp_service.simulator.__all__ == ["DEMO", "Settings", "run", "serve"]
 
 
 def test_it_is_the_other_side_of_the_wire_and_imports_nothing_of_the_service() -> None:

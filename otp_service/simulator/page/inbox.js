@@ -111,7 +111,8 @@ async function read(kind, id) {
 function showMessage(found) {
   const part = found.parts === 1 ? words.part : words.parts;
   const counted = `${found.parts} ${part} · ${found.encoding} · ${found.length}/${found.room}`;
-  fill(by("message"), { ...found, counted });
+  const channel_account = found.channel_account === found.account ? "" : found.channel_account;
+  fill(by("message"), { ...found, counted, channel_account });
   by("code-box").dataset.none = found.code ? "" : "true";
   quietCopy();
   by("message").hidden = false;
