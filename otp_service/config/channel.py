@@ -68,9 +68,18 @@ class ChannelSection(Section):
         """What gateways of this kind are known to refuse beyond: they order the channels, and refuse nothing."""
         return ()
 
+    @property
+    def voice(self) -> Literal["brackets", "prefix"]:
+        """How this channel's texts are signed."""
+        return self.signature_style
+
+    def warnings(self) -> list[str]:
+        """What works, but hardly as meant: the key, a colon and what it is, one line each."""
+        return []
+
     def plain(self) -> dict[str, Any]:
-        """Every key with its value: secrets as text, "" for what is not given."""
-        return {key: _plain(getattr(self, key)) for key in type(self).model_fields}
+        """Every key with its value: secrets as text, tables as such, "" for what is not given."""
+        return _plain_table(self)
 
     def rule(self, place: int) -> ChannelRule:
         """What it carries, and when its turn comes: by its priority, else by its `place` in the file."""
@@ -114,7 +123,23 @@ def _set(names: tuple[str, ...] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
+class FreeSection(ChannelSection):
+    """A protocol that leaves it to us how a text is signed."""
+
+    signature_brackets: bool = Field(False, description="true (【Acme】, as carriers in China require) or false")
+
+    @property
+    def voice(self) -> Literal["brackets", "prefix"]:
+        return "brackets" if self.signature_brackets else "prefix"
+
+
+def _plain_table(table: Section) -> dict[str, Any]:
+    return {key: _plain(getattr(table, key)) for key in type(table).model_fields}
+
+
 def _plain(value: object) -> object:
+    if isinstance(value, Section):
+        return _plain_table(value)
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):

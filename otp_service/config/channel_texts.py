@@ -51,7 +51,7 @@ def texts_of(config: Config, channel: ChannelSection) -> ChannelTexts:
 def _signature(channel: ChannelSection) -> Signature | None:
     if not channel.signature:
         return None
-    return Signature(channel.signature, channel.signature_position, channel.signature_style)
+    return Signature(channel.signature, channel.signature_position, channel.voice)
 
 
 def _check(config: Config, channel: ChannelSection, signature: Signature | None, purpose: str, text: Text) -> Parts:

@@ -73,6 +73,7 @@ class Config(Section):
         """What works, but hardly as meant."""
         return [
             *(f"{key} is set, but this version does not enforce it yet" for key in self.not_enforced()),
+            *(f"channels.{channel.name}.{line}" for channel in self.channels for line in channel.warnings()),
             *(
                 f"test_numbers[{index}]: its last day, {entry.until}, is over"
                 for index, entry in enumerate(self.test_numbers)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from otp_service.config.protocols.http_template import HttpTemplate
 from otp_service.config.protocols.sms_aspx import SmsAspx
 from otp_service.config.protocols.twilio import Twilio
 
-AnyChannel = Annotated[SmsAspx | Twilio, Field(discriminator="protocol")]
+AnyChannel = Annotated[SmsAspx | Twilio | HttpTemplate, Field(discriminator="protocol")]
