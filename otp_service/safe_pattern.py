@@ -3,7 +3,7 @@
 `[0-9]+x` tried on many digits goes back over them for every start, and two such repeats in one pattern take the cube
 of the length. So a repeat here must be possessive (`[0-9]++`: what it took it keeps), stands behind one character or
 class, and there are few choices (`|`, `?`). A search then takes at most the square of the text's length, whatever the
-text: `LONGEST_TEXT` holds that under a few hundredths of a second.
+text. `LONGEST_TEXT` holds that to hundredths of a second: 1 to 10 ms were measured, 90 ms for a pattern made to hurt.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 
 from otp_service.errors import ConfigError
 
-LONGEST_TEXT = 4096
+LONGEST_TEXT = 2048
 """Characters of an answer that a pattern is shown."""
 _LONGEST_PATTERN = 200
 _MOST_CHOICES = 4

@@ -30,6 +30,11 @@ class BadSignature(Exception):
     """Not from a holder of the secret, or not from now. The text says why; it repeats nothing of what was sent."""
 
 
+def is_id(text: str) -> bool:
+    """Whether `text` can be a webhook-id: 1 to 256 visible ASCII characters without a dot."""
+    return _ID.fullmatch(text) is not None
+
+
 def decode_secret(text: str) -> bytes:
     """The bytes of a `whsec_<base64>` secret. Raises ValueError, which never repeats it."""
     if not text.startswith(_PREFIX):
@@ -48,7 +53,7 @@ def sign(secrets: Iterable[str], id: str, timestamp: int, body: bytes) -> dict[s
 
     Raises ValueError for a secret that is none, for no secret at all, and for an id that can't be signed.
     """
-    if not _ID.fullmatch(id):
+    if not is_id(id):
         raise ValueError("an id is 1 to 256 visible ASCII characters without a dot")
     signatures = [_signature(decode_secret(secret), id, str(timestamp), body) for secret in secrets]
     if not signatures:
@@ -74,7 +79,7 @@ def verify(
     """
     given = {name.lower(): value for name, value in headers.items()}
     id, timestamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
-    if not _ID.fullmatch(id) or not _TIMESTAMP.fullmatch(timestamp):
+    if not is_id(id) or not _TIMESTAMP.fullmatch(timestamp):
         raise BadSignature("webhook-id or webhook-timestamp is missing, or not in the form of Standard Webhooks")
     if abs(now - int(timestamp)) > tolerance:
         raise BadSignature(f"webhook-timestamp is more than {tolerance:.0f} seconds from our clock")

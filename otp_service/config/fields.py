@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
-from otp_service.config.key_material import decode_key, decode_key_pair
+from otp_service.config.key_material import decode_key, decode_key_pair, decode_webhook_secret
 from otp_service.locales import valid_locale
 from otp_service.policy import Window
 
@@ -71,6 +71,11 @@ def _key_pair(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    decode_webhook_secret(secret.get_secret_value())
+    return SecretStr(secret.get_secret_value().strip())
+
+
 def _locale(value: str) -> str:
     """`zh-CN` for `zh-cn` and the environment's `zh_cn`: the letter case of RFC 5646 §2.1.1."""
     tag = value.replace("_", "-")
@@ -91,6 +96,8 @@ BindAddress = Annotated[Address, BeforeValidator(_address)]
 Limit = Annotated[Window, BeforeValidator(_window)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 KeyPair = Annotated[SecretStr, AfterValidator(_key_pair)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+WEBHOOK_SECRETS_HINT = 'one or two secrets "whsec_<base64 of 24 to 64 random bytes>", as Standard Webhooks has them'
 Locale = Annotated[str, AfterValidator(_locale)]
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]

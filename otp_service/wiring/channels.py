@@ -21,6 +21,7 @@ class _Adapter(NamedTuple):
 _ADAPTERS = {
     "sms_aspx": _Adapter("sms_aspx", "SmsAspxSettings", "SmsAspxChannel"),
     "http_template": _Adapter("http_template", "HttpTemplateSettings", "HttpTemplateChannel"),
+    "webhook": _Adapter("webhook", "WebhookSettings", "WebhookChannel"),
 }
 
 

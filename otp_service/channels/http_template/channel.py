@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from otp_service.channels.general import by_http_status, kept_id, no_answer
 from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
 from otp_service.channels.http_template.request import Request, RequestTemplate
 from otp_service.channels.http_template.rules import Document, readable
 from otp_service.channels.http_template.settings import HttpTemplateSettings
+from otp_service.channels.signed_reports import read_signed_reports
 from otp_service.channels.sms_aspx.words import gateway_words
 from otp_service.errors import InvalidRecipient
-from otp_service.ports import Balance, Message, NoBalance, Outcome, Reason, TryResult
+from otp_service.ports import Balance, Message, NoBalance, Outcome, Push, Reason, Report, TryResult
 
 
 class HttpTemplateChannel:
@@ -20,6 +23,7 @@ class HttpTemplateChannel:
         self.answer_within = settings.answer_within
         self.deadline = settings.deadline
         self._method = settings.method
+        self._report_secrets = settings.report_secrets
         self._template = RequestTemplate(settings)
         self._accept, self._reject, self._retry = (settings.rules(key) for key in ("accept", "reject", "retry"))
         self._id, self._words = settings.place("id"), settings.place("words")
@@ -43,6 +47,10 @@ class HttpTemplateChannel:
 
     async def balance(self) -> Balance:
         raise NoBalance("protocol http_template asks for no balance")
+
+    def read_push(self, push: Push, now: float) -> Sequence[Report]:
+        """Reports that something of the operator's own, which knows this gateway's, signs and sends on."""
+        return read_signed_reports(push, self._report_secrets, now)
 
     async def aclose(self) -> None:
         await self._client.aclose()

@@ -28,6 +28,7 @@ class HttpTemplateSettings:
     retry: tuple[Mapping[str, Any], ...]
     id: Mapping[str, Any] | str
     words: Mapping[str, Any] | str
+    report_secrets: tuple[str, ...] = field(repr=False)
     answer_within: float
     deadline: float
     """Seconds, total, for one try."""

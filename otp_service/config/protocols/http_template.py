@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from otp_service.config.channel import FreeSection, http_address
-from otp_service.config.fields import Int, Items
+from otp_service.config.fields import WEBHOOK_SECRETS_HINT, Int, Items, WebhookSecret
 from otp_service.config.section import Section
 from otp_service.errors import ConfigError
 from otp_service.safe_pattern import compile_safe
@@ -109,6 +109,10 @@ class HttpTemplate(FreeSection):
     retry: tuple[Rule, ...] = Field((), description='rules, as [{ path = "status", equals = "busy" }]')
     id: Place | None = Field(None, description='a place, as { path = "data.id" } or { text = "OK ([0-9]++)" }')
     words: Place | None = Field(None, description='the place of the words that you want to read, as { path = "msg" }')
+
+    report_secrets: Annotated[tuple[WebhookSecret, ...], Items] = Field(
+        (), max_length=2, description=WEBHOOK_SECRETS_HINT
+    )
 
     @property
     def charset(self) -> Literal["utf-8", "gbk"]:
