@@ -22,6 +22,7 @@ _ADAPTERS = {
     "sms_aspx": _Adapter("sms_aspx", "SmsAspxSettings", "SmsAspxChannel"),
     "http_template": _Adapter("http_template", "HttpTemplateSettings", "HttpTemplateChannel"),
     "webhook": _Adapter("webhook", "WebhookSettings", "WebhookChannel"),
+    "smpp": _Adapter("smpp", "SmppSettings", "SmppChannel"),
 }
 
 
