@@ -19,6 +19,8 @@ MESSAGE_NAMES = frozenset(
     {"to", "digits", "national", "text", "code", "minutes", "reference", "extno", "account", "password", "basic"}
 )
 """What a request may want filled in; `basic` is the login of HTTP's Basic authentication."""
+MAIL_NAMES = frozenset({"to", "digits", "national", "code", "minutes", "reference", "extno"})
+"""The same for a mail's address and subject."""
 
 _NAME = re.compile(r"\{\{\s*([A-Za-z_]+)\s*\}\}")
 # What XML 1.0 §2.2 allows nowhere, not even as a reference.

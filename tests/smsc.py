@@ -59,14 +59,16 @@ class Smsc:
         self._lines: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._something = asyncio.Event()
+        self._over = False
 
     async def __aenter__(self) -> Smsc:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._over = True
         self.drop()
         self.held.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -104,11 +106,15 @@ class Smsc:
     def receipt(self, text: str, sequence: int = 1, **more: Any) -> None:
         self.deliver(text.encode("latin-1"), esm_class=0x04, sequence=sequence, **more)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A handshake may end after everything else has."""
+        if self._over:
+            writer.close()
+            return
         self._lines.append(writer)
+        self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 length, command, status, sequence = struct.unpack("!IIII", await reader.readexactly(16))

@@ -57,6 +57,7 @@ FRAMEWORKS = {
     "werkzeug": {"web"},
     "redis": {"store"},
     "httpx": {"channels", "cli"},
+    "aiosmtplib": {"channels"},
     "click": {"cli"},
     "rich": {"cli"},
     "granian": {"cli"},

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, NamedTuple, cast
 
 from otp_service.config.channel import ChannelSection
+from otp_service.errors import ConfigError
 from otp_service.ports import Channel
 
 
@@ -16,6 +17,8 @@ class _Adapter(NamedTuple):
     module: str
     settings: str
     channel: str
+    extra: str = ""
+    """What `pip install otp-service[…]` brings the library by, where the protocol needs one."""
 
 
 _ADAPTERS = {
@@ -23,6 +26,7 @@ _ADAPTERS = {
     "http_template": _Adapter("http_template", "HttpTemplateSettings", "HttpTemplateChannel"),
     "webhook": _Adapter("webhook", "WebhookSettings", "WebhookChannel"),
     "smpp": _Adapter("smpp", "SmppSettings", "SmppChannel"),
+    "email": _Adapter("email", "EmailSettings", "EmailChannel", extra="email"),
 }
 
 
@@ -42,4 +46,12 @@ def channel_settings(section: ChannelSection) -> Any:
 
 def _adapter(section: ChannelSection) -> tuple[_Adapter, Any]:
     adapter = _ADAPTERS[section.protocol]
-    return adapter, importlib.import_module(f"otp_service.channels.{adapter.module}")
+    try:
+        return adapter, importlib.import_module(f"otp_service.channels.{adapter.module}")
+    except ModuleNotFoundError as error:
+        if not adapter.extra:
+            raise
+        raise ConfigError(
+            f"channels.{section.name}.protocol: {section.protocol} needs the library {error.name}, which is not "
+            f"installed; run pip install 'otp-service[{adapter.extra}]'"
+        ) from error
