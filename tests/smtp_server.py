@@ -58,9 +58,11 @@ class SmtpServer:
         self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            await self._talk(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, EOFError):
+                await self._talk(reader, writer)
+        finally:
+            writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mail = Mail("", "", b"", None, self._implicit)
@@ -79,7 +81,11 @@ class SmtpServer:
             elif word == "starttls":
                 await self._say(writer, "starttls", "220 go ahead")
                 if "starttls" not in self._answers and self._tls:
+                    raw: asyncio.WriteTransport = writer.transport
                     await writer.start_tls(self._tls)
+                    if writer.transport is None:  # asyncio's way to say that the client left within the handshake
+                        vars(writer)["_transport"] = raw
+                        raise EOFError
                     mail.over_tls = True
             elif word == "auth":
                 _, name, password = base64.b64decode(line.split()[2]).decode().split("\0")
