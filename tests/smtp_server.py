@@ -82,10 +82,11 @@ class SmtpServer:
                 await self._say(writer, "starttls", "220 go ahead")
                 if "starttls" not in self._answers and self._tls:
                     raw: asyncio.WriteTransport = writer.transport
-                    await writer.start_tls(self._tls)
-                    if writer.transport is None:  # asyncio's way to say that the client left within the handshake
+                    try:
+                        await writer.start_tls(self._tls)
+                    except AttributeError:  # asyncio's way to say that the client left within the handshake
                         vars(writer)["_transport"] = raw
-                        raise EOFError
+                        raise EOFError from None
                     mail.over_tls = True
             elif word == "auth":
                 _, name, password = base64.b64decode(line.split()[2]).decode().split("\0")

@@ -145,7 +145,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"channels__password": None}, "channels.primary.password: missing", "password_file"),
     ({"channels__answer_within": 5}, "channels.primary.answer_within", "less than deadline"),
     ({"channels__deadline": 31}, "channels.primary.deadline: too large", "at most 30"),
-    ({"channels__protocol": "smpp"}, "channels.primary.protocol", '"sms_aspx"'),
+    ({"channels__protocol": "smtp"}, "channels.primary.protocol", '"sms_aspx"'),
     ({"channels__profile": "clasic"}, "channels.primary.profile", '"classic"'),
     ({"channels__userid": 12}, "channels.primary.userid: not text in quotes", "text in quotes"),
     ({"channels__url": "ftp://x"}, "channels.primary.url", "http://"),

@@ -16,7 +16,7 @@ import aiosmtplib
 from aiosmtplib import SMTPResponseException
 
 from otp_service.channels.general import kept_id, secrets_of
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.errors import InvalidRecipient
 from otp_service.ports import Balance, Message, NoBalance, Outcome, Reason, TryResult
 from otp_service.recipient import parse as parse_recipient

@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 from otp_service.channels.http import HttpAnswer, HttpError, NotSent
 from otp_service.channels.sms_aspx.rules import HTTP_STATUSES, UNKNOWN
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.ports import Message, Outcome, Reason, TryResult
 from otp_service.value_template import json_escape, xml_escape
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.ports import Push, PushRefused, Report
 from otp_service.webhook_signature import BadSignature, verify
 

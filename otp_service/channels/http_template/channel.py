@@ -10,7 +10,7 @@ from otp_service.channels.http_template.request import Request, RequestTemplate
 from otp_service.channels.http_template.rules import Document, readable
 from otp_service.channels.http_template.settings import HttpTemplateSettings
 from otp_service.channels.signed_reports import read_signed_reports
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.errors import InvalidRecipient
 from otp_service.ports import Balance, Message, NoBalance, Outcome, Push, Reason, Report, TryResult
 

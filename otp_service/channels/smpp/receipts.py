@@ -6,7 +6,7 @@ import re
 
 from otp_service.channels.smpp.coding import read_text
 from otp_service.channels.smpp.pdu import TAG_MESSAGE_STATE, TAG_RECEIPTED_MESSAGE_ID, Address, Delivered
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.ports import Reply, Report
 
 # SMPP 3.4 §5.2.28: message_state, and the words of Appendix B's text for the same.

@@ -10,7 +10,7 @@ from otp_service.channels.http import MAX_ANSWER
 from otp_service.channels.sms_aspx import rules
 from otp_service.channels.sms_aspx.leaves import STATUS, WORDS, Leaves, UnreadableError, read_leaves
 from otp_service.channels.sms_aspx.rules import Rule
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.ports import Outcome, TryResult
 
 _CODE = re.compile(r"[0-9]{5}|0000")

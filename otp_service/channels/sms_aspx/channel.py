@@ -14,7 +14,7 @@ from otp_service.channels.sms_aspx.forms import Form, balance_form, mainland_num
 from otp_service.channels.sms_aspx.leaves import WORDS, Leaves, UnreadableError, read_leaves
 from otp_service.channels.sms_aspx.rules import SUCCESS_WORDS
 from otp_service.channels.sms_aspx.settings import SmsAspxSettings
-from otp_service.channels.sms_aspx.words import gateway_words
+from otp_service.channels.words import gateway_words
 from otp_service.ports import Balance, ChannelError, Message, NoBalance, Outcome, Reason, TryResult
 
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
