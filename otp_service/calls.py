@@ -42,14 +42,14 @@ class StartRequest:
     """Canonical text of an IPv4 or IPv6 address."""
     deliver: bool = True
     metadata: Mapping[str, str] | None = field(default=None, repr=False)
-    asking: Asking = Asking()
+    asking: Asking = field(default=Asking(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ResendRequest:
     channel: str | None = None
     exclude_last: bool = False
-    asking: Asking = Asking()
+    asking: Asking = field(default=Asking(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

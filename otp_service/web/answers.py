@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Literal, NotRequired
 
@@ -58,7 +58,7 @@ class VerificationJson(TypedDict):
     sends_left: Annotated[int, Field(examples=[3])]
     resend_at: Annotated[Time, Field(examples=["2026-03-01T08:31:00.000Z"])]
     resend_in: Annotated[int, Field(description="Whole seconds until a resend is possible.", examples=[60])]
-    tries: Annotated[list[TryJson], Field(description="Only on GET; empty elsewhere.", examples=[[]])]
+    tries: Annotated[list[TryJson], Field(description="On GET and in a look-up; empty elsewhere.", examples=[[]])]
     metadata: NotRequired[Metadata]
     test: NotRequired[Annotated[Literal[True], Field(description="A configured test number: nothing is ever sent.")]]
 
@@ -67,6 +67,12 @@ class CheckedJson(VerificationJson):
     """The approved verification, with its proof."""
 
     token: Annotated[str, Field(description="The signed proof; hand it to whoever acts on the approval.")]
+
+
+class LookupJson(TypedDict):
+    """This client's latest verifications of one recipient."""
+
+    verifications: Annotated[list[VerificationJson], Field(description="At most 20, the newest first, with every try.")]
 
 
 class TokenJson(TypedDict):
@@ -111,6 +117,10 @@ def full_verification_json(shown: Verification) -> VerificationJson:
     document = verification_json(shown, metadata=shown.metadata)
     document["tries"] = [_try_json(one) for one in shown.tries]
     return document
+
+
+def lookup_json(found: Sequence[Verification]) -> LookupJson:
+    return {"verifications": [full_verification_json(one) for one in found]}
 
 
 def checked_json(approved: Verification, token: str) -> CheckedJson:

@@ -31,9 +31,9 @@ _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 class _VerificationId(BaseConverter):
-    """Any one segment but `check`, which is a call of its own: another method there is a 405, not an unknown id."""
+    """Any one segment but `check` and `lookup`, calls of their own: another method there is a 405, no unknown id."""
 
-    regex = r"(?!check$)[^/]+"
+    regex = r"(?!(?:check|lookup)$)[^/]+"
 
 
 def create_app(service: Service) -> Flask:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from otp_service.web.exchange import Response
+from otp_service.web.exchange import REQUEST_ID, Response
 from otp_service.web.trace import TRACE, Trace
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began = time.perf_counter()
         trace = Trace.begin(environ["REQUEST_METHOD"], environ.get("HTTP_X_REQUEST_ID"))
-        environ[TRACE] = trace
+        environ[TRACE], environ[REQUEST_ID] = trace, trace.request_id
 
         def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
             trace.status = int(status[:3])

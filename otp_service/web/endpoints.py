@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from otp_service import codes, metrics
-from otp_service.calls import Checked, CheckRequest, Idempotency, Started
+from otp_service.calls import Asking, Checked, CheckRequest, Idempotency, Started
 from otp_service.errors import InvalidRequest, Problem
 from otp_service.policy import Client
 from otp_service.web import answers, json_body
 from otp_service.web.exchange import Request, Response, json_response
-from otp_service.web.schemas import CheckBody, CheckByRecipientBody, ResendBody, StartBody, TokenBody
+from otp_service.web.preferences import waiting
+from otp_service.web.schemas import CheckBody, CheckByRecipientBody, LookupBody, ResendBody, StartBody, TokenBody
 
 if TYPE_CHECKING:
     from otp_service.verifier import Verifier
@@ -28,8 +30,10 @@ _REPLAYED = ("Idempotent-Replayed", "true")
 def start(verifier: Verifier, client: Client, request: Request) -> Response:
     body = json_body.read(request)
     asked = StartBody.read(json_body.parse(body)).request()
-    started = verifier.start(client, asked, _idempotency(request, body))
-    headers = _replayed(started.replayed)
+    with waiting(request.prefer) as seconds:
+        asked = replace(asked, asking=Asking(request.request_id, seconds))
+        started = verifier.start(client, asked, _idempotency(request, body))
+    headers = _sent(started, seconds)
     if started.created:
         headers += (("Location", f"/v1/verifications/{started.verification.id}"),)
     return json_response(201 if started.created else 200, _shown(started), *headers)
@@ -43,8 +47,16 @@ def get(verifier: Verifier, client: Client, request: Request) -> Response:
 def resend(verifier: Verifier, client: Client, request: Request) -> Response:
     body = json_body.read_optional(request)
     asked = ResendBody.read(json_body.parse(body)).request()
-    sent = verifier.resend(client, request.verification_id, asked, _idempotency(request, body))
-    return json_response(200, _shown(sent), *_replayed(sent.replayed))
+    with waiting(request.prefer) as seconds:
+        asked = replace(asked, asking=Asking(request.request_id, seconds))
+        sent = verifier.resend(client, request.verification_id, asked, _idempotency(request, body))
+    return json_response(200, _shown(sent), *_sent(sent, seconds))
+
+
+def lookup(verifier: Verifier, client: Client, request: Request) -> Response:
+    asked = LookupBody.read(json_body.parse(json_body.read(request)))
+    found = verifier.lookup(client, asked.to)
+    return json_response(200, answers.lookup_json(found))
 
 
 def check(verifier: Verifier, client: Client, request: Request) -> Response:
@@ -93,6 +105,11 @@ def _checked(check: Callable[[], Checked]) -> Response:
 
 def _shown(started: Started) -> Any:
     return answers.verification_json(started.verification)
+
+
+def _sent(started: Started, waited: int) -> tuple[tuple[str, str], ...]:
+    applied = (("Preference-Applied", f"wait={waited}"),) if waited and not started.replayed else ()
+    return (*_replayed(started.replayed), *applied)
 
 
 def _replayed(replayed: bool) -> tuple[tuple[str, str], ...]:

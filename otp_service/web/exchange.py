@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 JSON = "application/json"
+REQUEST_ID = "otp_service.request_id"
+"""The key in a WSGI environ."""
 PROBLEM_JSON = "application/problem+json"
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -27,6 +29,8 @@ class Request:
     authorization: str | None = field(default=None, repr=False)
     idempotency_key: str | None = field(default=None, repr=False)
     verification_id: str = ""
+    prefer: str = ""
+    request_id: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, Any], path: str, verification_id: str = "") -> Request:
@@ -40,6 +44,8 @@ class Request:
             authorization=environ.get("HTTP_AUTHORIZATION"),
             idempotency_key=environ.get("HTTP_IDEMPOTENCY_KEY"),
             verification_id=verification_id,
+            prefer=environ.get("HTTP_PREFER", ""),
+            request_id=environ.get(REQUEST_ID, ""),
         )
 
 

@@ -29,6 +29,7 @@ _BODY_EXAMPLES: dict[str, Json] = {
     "resend": {"exclude_last": True},
     "check": {"code": "345678", "session": "b7c1e0"},
     "checkByRecipient": {"to": "+8613800138000", "purpose": "login", "session": "b7c1e0", "code": "345678"},
+    "lookup": {"to": "+8613800138000"},
     "verifyToken": {"token": _EXAMPLE_TOKEN, "purpose": "login", "to": "+8613800138000", "session": "b7c1e0"},
 }
 
@@ -69,20 +70,24 @@ def _operation(call: Call) -> Json:
     if "{id}" in call.path:
         parameters.append("Id")
     if call.body:
-        parameters.append("IdempotencyKey")
+        parameters += ["IdempotencyKey"] * call.keyed + ["Prefer"] * call.waits
         content = {JSON: {"schema": _ref(call.body), "example": _BODY_EXAMPLES[call.operation]}}
         operation["requestBody"] = {"required": call.body_required, "content": content}
     operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in parameters]
-    operation["responses"] = _successes(call) | _refusals(call.all_problems, replayable=call.body is not None)
+    operation["responses"] = _successes(call) | _refusals(
+        call.all_problems, replayable=call.body is not None and call.keyed
+    )
     return operation
 
 
 def _successes(call: Call) -> Json:
-    headers = ["X-Request-Id"] + (["Idempotent-Replayed"] if call.body else [])
+    headers = ["X-Request-Id"] + (["Idempotent-Replayed"] if call.body and call.keyed else [])
     return {
         str(status): {
             "description": meaning,
-            "headers": _header_refs(headers + (["Location"] if status == 201 else [])),
+            "headers": _header_refs(
+                headers + ["Preference-Applied"] * call.waits + (["Location"] if status == 201 else [])
+            ),
             "content": {
                 JSON: {
                     "schema": _ref(call.answer),
@@ -105,6 +110,8 @@ def _example_answer(call: Call) -> Json:
             "expires_at": answers.moment(shown.now + 600_000),
         }
     document: Any = answers.verification_json(shown)
+    if call.answer is answers.LookupJson:
+        return {"verifications": [document]}
     if call.answer is answers.CheckedJson:
         return {**document, "status": "approved", "expires_in": 0, "sends_left": 0, "token": _EXAMPLE_TOKEN}
     if call.operation == "cancel":
@@ -193,6 +200,10 @@ _HEADERS: Json = {
     "Retry-After": _header("Whole seconds, rounded up.", {"type": "integer", "minimum": 1}),
     "WWW-Authenticate": _header("How to authenticate.", {"type": "string", "const": "Bearer"}),
     "Location": _header("Where the new verification can be read.", {"type": "string", "format": "uri-reference"}),
+    "Preference-Applied": {
+        "description": "Present when this answer gave the first try time to come to an outcome.",
+        "schema": {"type": "string"},
+    },
     "Idempotent-Replayed": {
         "description": "Present when this is the kept answer to an earlier request with the same Idempotency-Key.",
         "schema": {"type": "string", "const": "true"},
@@ -211,6 +222,13 @@ _PARAMETERS: Json = {
         "in": "header",
         "description": "Same key, path and body within two hours: the first answer again, and nothing is done twice.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    },
+    "Prefer": {
+        "name": "Prefer",
+        "in": "header",
+        "description": "`wait=N`: answer as soon as the first try has an outcome, at the latest after N seconds (RFC "
+        "7240; at most 5). `Preference-Applied` says that it was heeded.",
+        "schema": {"type": "string", "examples": ["wait=5"]},
     },
     "RequestId": {
         "name": "X-Request-Id",

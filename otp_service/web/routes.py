@@ -8,7 +8,7 @@ from otp_service import errors
 from otp_service.errors import Problem
 from otp_service.web import answers, endpoints
 from otp_service.web.problems import Internal
-from otp_service.web.schemas import Body, CheckBody, CheckByRecipientBody, ResendBody, StartBody, TokenBody
+from otp_service.web.schemas import Body, CheckBody, CheckByRecipientBody, LookupBody, ResendBody, StartBody, TokenBody
 from otp_service.web.service import Endpoint
 
 
@@ -28,20 +28,24 @@ class Call:
     """Those that only this call knows; `all_problems` has the others too."""
     body: type[Body] | None = None
     body_required: bool = True
+    keyed: bool = True
+    """Takes an Idempotency-Key, where it has a body; a mere question needs none."""
+    waits: bool = False
+    """Takes `Prefer: wait`."""
 
     @property
     def all_problems(self) -> tuple[type[Problem], ...]:
         reading = _WITH_BODY if self.body else ()
-        return (*reading, errors.Unauthorized, *self.problems, errors.Unavailable, Internal)
+        keyed = (errors.IdempotencyMismatch,) if self.body and self.keyed else ()
+        return (*reading, *keyed, errors.Unauthorized, *self.problems, errors.Unavailable, Internal)
 
 
 _WITH_BODY = (
     errors.InvalidRequest,
     errors.PayloadTooLarge,
     errors.UnsupportedMediaType,
-    errors.IdempotencyMismatch,
 )
-# `check` in the place of an id is another call's path, which takes POST only.
+# `check` and `lookup` in the place of an id are other calls' paths, which take POST only.
 _BY_ID = (errors.NotFound, errors.MethodNotAllowed)
 _ENDS = (errors.AlreadyApproved, errors.Exhausted, errors.Expired, errors.Canceled)
 _SENDING = (errors.RateLimited, errors.RecipientBlocked, errors.RecipientDisabled)
@@ -56,12 +60,14 @@ CALLS = (
         summary="Start a verification",
         description=(
             "Sends a code. While a verification of the same client, purpose, recipient and session is pending, this "
-            "sends the same code again, once its cooldown is over. It never waits for a gateway: watch `delivery`."
+            "sends the same code again, once its cooldown is over. It waits for a gateway only if asked to: "
+            "`Prefer: wait=5` gives the first try up to five seconds to come to an outcome, told by `delivery`."
         ),
         answers={201: "A new verification.", 200: "The pending one; its code was sent again."},
         answer=answers.VerificationJson,
         problems=(errors.InvalidRecipient, errors.UnknownPurpose, errors.Forbidden, *_SENDING),
         body=StartBody,
+        waits=True,
     ),
     Call(
         "GET",
@@ -80,12 +86,16 @@ CALLS = (
         endpoints.resend,
         operation="resend",
         summary="Send again",
-        description="Sends the code of a pending verification again. Attempts and expiry stay as they are.",
+        description=(
+            "Sends the code of a pending verification again. Attempts and expiry stay as they are. `Prefer: wait=5` "
+            "works as at the start."
+        ),
         answers={200: "The verification."},
         answer=answers.VerificationJson,
         problems=(errors.NotFound, *_ENDS, *_SENDING),
         body=ResendBody,
         body_required=False,
+        waits=True,
     ),
     Call(
         "POST",
@@ -113,6 +123,19 @@ CALLS = (
         answer=answers.CheckedJson,
         problems=(errors.InvalidRecipient, errors.UnknownPurpose, errors.Forbidden, *_CHECKING),
         body=CheckByRecipientBody,
+    ),
+    Call(
+        "POST",
+        "/v1/verifications/lookup",
+        endpoints.lookup,
+        operation="lookup",
+        summary="Look up a recipient",
+        description="This client's latest 20 verifications of a recipient, ended ones included: for support.",
+        answers={200: "The verifications, newest first, with every try."},
+        answer=answers.LookupJson,
+        problems=(errors.InvalidRecipient,),
+        body=LookupBody,
+        keyed=False,
     ),
     Call(
         "DELETE",

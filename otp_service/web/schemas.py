@@ -142,6 +142,12 @@ class CheckByRecipientBody(CheckBody):
     to: Number
 
 
+class LookupBody(Body):
+    """Whose verifications support wants to see."""
+
+    to: Number
+
+
 class TokenBody(Body):
     """The token that your front end brought, and what you expect it to prove."""
 

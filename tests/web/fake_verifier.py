@@ -64,6 +64,10 @@ class FakeVerifier:
         self._note("cancel", client, verification_id)
         return replace(self.shown, status=Status.CANCELED)
 
+    def lookup(self, client, to):
+        self._note("lookup", client, to)
+        return (replace(self.shown, tries=(A_TRY,)), self.shown)
+
     def verify_token(self, client, request, idempotency=None):
         self._note("verify_token", client, request, idempotency)
         return TokenFacts("ver_1", "login", NOW, NOW + 600_000, self.shown.metadata, self.replayed)

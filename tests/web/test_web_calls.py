@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from inspect import signature
 
@@ -10,6 +11,7 @@ from fake_verifier import APPROVED, PENDING, FakeVerifier
 
 from otp_service.calls import CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest
 from otp_service.verifier import Verifier
+from otp_service.web.preferences import MOST_WAITING, waiting
 
 NUMBER = "+8613800138000"
 VERIFICATION = {
@@ -221,3 +223,51 @@ def test_head_has_the_headers_of_get_and_no_body(api):
 
 def test_options_lists_the_methods(api):
     assert "POST" in api.call("OPTIONS", "/v1/verifications").headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        ("wait=3", 3),
+        ("Wait = 3", 3),
+        ('respond-async, wait="2"', 2),
+        ("wait=4; foo", 4),
+        ("wait=60", 5),
+        ("wait=0", 0),
+        ("wait=-1", 0),
+        ("wait=1.5", 0),
+        ("wait", 0),
+        ("await=3", 0),
+        ("wait=" + "9" * 40, 0),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/verifications", "/v1/verifications/ver_1/resend"])
+def test_a_start_and_a_resend_wait_as_long_as_they_are_asked_to_and_five_seconds_at_most(api, path, prefer, seconds):
+    body = {"to": NUMBER, "purpose": "login"} if path == "/v1/verifications" else {}
+    answer = api.post(path, body, Prefer=prefer)
+    [asked] = [part for part in api.verifier.asked[0] if isinstance(part, StartRequest | ResendRequest)]
+    assert asked.asking.wait == seconds
+    assert answer.headers.get("Preference-Applied") == (f"wait={seconds}" if seconds else None)
+
+
+def test_when_many_wait_already_the_next_is_answered_at_once(api):
+    with ExitStack() as others:
+        for _ in range(MOST_WAITING):
+            others.enter_context(waiting("wait=5"))
+        answer = api.post("/v1/verifications", {"to": NUMBER, "purpose": "login"}, Prefer="wait=5")
+        assert "Preference-Applied" not in answer.headers
+    assert api.post("/v1/verifications/ver_1/resend", Prefer="wait=5").headers["Preference-Applied"] == "wait=5"
+
+
+def test_the_request_id_goes_with_the_send(api):
+    api.post("/v1/verifications", {"to": NUMBER, "purpose": "login"}, X_Request_Id="checkout-a")
+    [asked] = [part for part in api.verifier.asked[0] if isinstance(part, StartRequest)]
+    assert asked.asking.request_id == "checkout-a"
+
+
+def test_a_lookup_answers_the_latest_verifications_with_their_tries(api):
+    answer = api.post("/v1/verifications/lookup", {"to": NUMBER})
+    assert answer.status_code == 200
+    assert answer.json == {"verifications": [{**VERIFICATION, "tries": [TRY]}, VERIFICATION]}
+    assert api.verifier.asked[0][2] == NUMBER
+    assert api.call("GET", "/v1/verifications/lookup").status_code == 405

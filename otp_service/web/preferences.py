@@ -1,0 +1,34 @@
+"""`Prefer: wait=N` (RFC 7240 §4.3): how long an answer may wait for the first try's outcome, and how many may wait."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MAX_WAIT_SECONDS = 5
+MOST_WAITING = 32
+"""Of the threads of one process: those that wait must not keep the others' checks waiting."""
+
+_WAIT = re.compile(r'(?:^|,)[ \t]*wait[ \t]*=[ \t]*"?([0-9]{1,9})"?[ \t]*(?=$|,|;)', re.IGNORECASE)
+_waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+
+def wait_of(prefer: str) -> int:
+    """Whole seconds, at most `MAX_WAIT_SECONDS`; 0 where nothing readable is preferred: a preference is no demand."""
+    found = _WAIT.search(prefer)
+    return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0
+
+
+@contextmanager
+def waiting(prefer: str) -> Iterator[int]:
+    """The seconds that this request may wait; 0 when it does not want to, or when enough others wait."""
+    seconds = wait_of(prefer)
+    if not seconds or not _waiting.acquire(blocking=False):
+        yield 0
+        return
+    try:
+        yield seconds
+    finally:
+        _waiting.release()

@@ -1,0 +1,478 @@
+"""Which channel carries a send: rules, order, breaker, pauses and limits, as one worker and its installation see them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from otp_service.calls import Asking
+from otp_service.delivery.judging import judge
+from otp_service.delivery.routing import UNWELL, Router, health
+from otp_service.errors import InvalidRequest, RateLimited, RecipientBlocked, Unavailable
+from otp_service.policy import Window
+from otp_service.ports import Call, Change, Entry, Judgement, Outcome, Reason, Standing, TryResult
+from otp_service.recipient import parse
+from otp_service.routes import ChannelRule, eligible
+from otp_service.store import RedisStandings, Trips
+from otp_service.verification import Delivery
+from otp_service.verifier import ResendRequest
+from tests.world import ACCEPTED, MOVABLE, NUMBER, SHOP, World, refused, silent
+
+DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "refused")
+BUSY = TryResult(Outcome.RETRYABLE, None, "busy", retry_after=40.0, overloaded=True)
+CHINA, TAIWAN, AMERICA = parse("+8613800138000", ""), parse("+886912345678", ""), parse("+14155552671", "")
+
+
+def names(rules: list[ChannelRule], to: Any, client: str = "shop", purpose: str = "login") -> list[str]:
+    return [rule.name for rule in eligible(rules, client, purpose, to)]
+
+
+# What a channel carries
+
+
+def test_a_channel_carries_what_its_rule_says_and_others_everything() -> None:
+    rules = [
+        ChannelRule("login", purposes=frozenset({"login"})),
+        ChannelRule("shop", clients=frozenset({"shop"})),
+        ChannelRule("taiwan", regions=frozenset({"TW"})),
+        ChannelRule("unicom", prefixes=("+86138", "+86130")),
+        ChannelRule("all", regions=frozenset({"*"})),
+    ]
+    assert names(rules, CHINA) == ["login", "shop", "unicom", "all"]
+    assert names(rules, TAIWAN, client="bank") == ["login", "taiwan", "all"]
+    assert names(rules, AMERICA, client="bank", purpose="signup") == ["all"]
+
+
+def test_a_gateway_that_cannot_reach_the_country_is_left_out_while_another_can() -> None:
+    family = ChannelRule("family", home=frozenset({"CN"}))
+    assert names([family, ChannelRule("world", priority=1)], AMERICA) == ["world"]
+    assert names([family], AMERICA) == ["family"]
+
+
+def test_the_lowest_priority_number_goes_first() -> None:
+    assert names([ChannelRule("b", priority=2), ChannelRule("a", priority=1)], CHINA) == ["a", "b"]
+
+
+def test_a_number_that_no_channel_takes_is_blocked_and_the_settings_are_named(world: World) -> None:
+    world.with_rules(channels=(ChannelRule("primary", regions=frozenset({"TW"})),))
+    with pytest.raises(RecipientBlocked, match="regions, prefixes"):
+        world.start()
+
+
+def test_a_pin_on_a_channel_that_does_not_carry_it_is_told_at_its_place(world: World) -> None:
+    world.with_rules(channels=(ChannelRule("primary"), ChannelRule("backup", purposes=frozenset({"signup"}))))
+    with pytest.raises(InvalidRequest) as refusal:
+        world.start(channel="backup")
+    assert refusal.value.errors[0].pointer == "/channel"
+
+
+def test_a_send_goes_only_by_the_channels_of_its_route(world: World) -> None:
+    first, backup = world.rules.channels
+    world.with_rules(channels=(replace(first, prefixes=("+86139",)), backup))
+    world.start()
+    world.start("+8613912345678")
+    world.deliver()
+    assert [len(gateway.inbox) for gateway in world.gateways] == [1, 1]
+
+
+def test_a_resend_that_excludes_the_last_channel_goes_another_way_first(world: World) -> None:
+    id = world.start().verification.id
+    world.deliver()
+    world.move_clock(61)
+    world.verifier.resend(SHOP, id, ResendRequest(exclude_last=True))
+    world.deliver()
+    assert [(one.send, one.channel) for one in world.get(id).tries] == [(1, "primary"), (2, "backup")]
+
+
+# Recipient limits of a channel
+
+
+def test_a_channel_that_is_full_for_a_number_leaves_it_to_the_next(world: World) -> None:
+    first, backup = world.rules.channels
+    world.with_rules(channels=(replace(first, recipient_windows=(Window(1, 3600),), strict=True), backup))
+    id = world.start().verification.id
+    world.deliver()
+    world.move_clock(61)
+    world.start()
+    world.deliver()
+    tries = world.get(id).tries
+    assert [(one.channel, one.outcome) for one in tries] == [
+        ("primary", "accepted"),
+        ("primary", "retryable"),
+        ("backup", "accepted"),
+    ]
+    assert tries[1].detail.startswith("not asked: its recipient_limits are full for 35")
+    assert len(world.gateways[0].inbox) == 1
+
+
+def test_when_every_channel_is_full_for_a_number_the_start_is_refused_before_any_gateway(world: World) -> None:
+    windows = (Window(1, 3600),)
+    world.with_rules(
+        channels=tuple(replace(rule, recipient_windows=windows, strict=True) for rule in world.rules.channels)
+    )
+    for gateway in world.gateways:
+        gateway.answers = [TryResult(Outcome.UNKNOWN, Reason.TIMEOUT)]
+    world.start()
+    world.deliver()
+    world.move_clock(61)
+    with pytest.raises(RateLimited) as refusal:
+        world.start()
+    assert (refusal.value.limit, refusal.value.retry_after) == ("recipient", 3539)
+
+
+def test_our_own_guess_of_a_gateways_limits_orders_and_refuses_nothing(world: World) -> None:
+    windows = (Window(1, 3600),)
+    world.with_rules(channels=tuple(replace(rule, recipient_windows=windows) for rule in world.rules.channels))
+    for _ in range(3):
+        world.start()
+        world.deliver()
+        world.move_clock(121)
+    assert [len(gateway.inbox) for gateway in world.gateways] == [2, 1]
+
+
+def test_what_a_gateway_did_not_take_does_not_count_for_the_number(world: World) -> None:
+    world.with_rules(
+        channels=tuple(
+            replace(rule, recipient_windows=(Window(1, 3600),), strict=True) for rule in world.rules.channels
+        )
+    )
+    world.gateways[0].answers = [refused(Reason.ACCOUNT)]
+    world.start()
+    world.deliver()
+    world.move_clock(61)
+    world.start()
+    world.deliver()
+    assert [len(gateway.inbox) for gateway in world.gateways] == [2, 1]
+
+
+# The breaker
+
+
+def on_standings(world: World, work: Callable[[RedisStandings], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        client = world.server.make_async()
+        result = await work(RedisStandings(Trips(client, MOVABLE)))
+        await client.aclose()
+        return result
+
+    return asyncio.run(run())
+
+
+def calls(world: World, *results: TryResult, holder: str = "", channel: str = "primary") -> list[Change]:
+    async def work(standings: RedisStandings) -> list[Change]:
+        noted = [Call(channel, judge(result, 0.01, 1.0), result, 10, holder) for result in results]
+        return [(await standings.note(call))[0] for call in noted]
+
+    return on_standings(world, work)
+
+
+def probe(world: World, holder: str) -> bool:
+    return on_standings(world, lambda standings: standings.probe("primary", holder, 1000))
+
+
+def test_a_dead_gateway_opens_its_breaker_after_ten_calls(world: World) -> None:
+    assert calls(world, *[DOWN] * 10) == [Change.NONE] * 9 + [Change.OPENED]
+
+
+def test_three_failures_in_five_open_it_within_twenty_calls(world: World) -> None:
+    """F24."""
+    assert Change.OPENED in calls(world, *[DOWN, DOWN, ACCEPTED, DOWN, ACCEPTED] * 4)
+
+
+def test_a_gateway_that_fails_now_and_then_stays_closed(world: World) -> None:
+    assert set(calls(world, *[DOWN, ACCEPTED, ACCEPTED, ACCEPTED] * 10)) == {Change.NONE}
+
+
+def test_silence_counts_twice(world: World) -> None:
+    async def work(standings: RedisStandings) -> list[Change]:
+        call = Call("primary", Judgement.SILENT, None, 1500)
+        return [(await standings.note(call))[0] for _ in range(5)]
+
+    assert on_standings(world, work) == [Change.NONE] * 4 + [Change.OPENED]
+
+
+@pytest.mark.parametrize(
+    "about_the_send",
+    [
+        refused(Reason.NUMBER),
+        refused(Reason.CONTENT),
+        refused(Reason.BALANCE),
+        TryResult(Outcome.RETRYABLE, Reason.RATE, "too often", retry_after=3600.0),
+        TryResult(Outcome.UNKNOWN, Reason.ANSWER, "no words"),
+    ],
+)
+def test_what_is_about_the_number_the_text_or_the_account_opens_nothing(
+    world: World, about_the_send: TryResult
+) -> None:
+    assert set(calls(world, *[about_the_send] * 25)) == {Change.NONE}
+    sky = on_standings(world, lambda standings: standings.look(["primary"]))
+    assert not sky.standings["primary"].blocked_until(sky.now)
+
+
+def test_failures_of_long_ago_are_forgotten(world: World) -> None:
+    calls(world, *[DOWN] * 9)
+    world.move_clock(301)
+    assert calls(world, *[DOWN] * 9) == [Change.NONE] * 9
+
+
+def test_an_open_breaker_lets_one_probe_at_a_time_through_and_closes_after_three_good_ones(world: World) -> None:
+    """F24: in the whole installation."""
+    calls(world, *[DOWN] * 10)
+    assert not probe(world, "a")
+    world.move_clock(5.1)
+    assert probe(world, "a")
+    assert not probe(world, "b")
+    assert calls(world, ACCEPTED, holder="a") == [Change.NONE]
+    assert probe(world, "b")
+    assert calls(world, ACCEPTED, holder="late") == [Change.NONE]
+    assert not probe(world, "c")
+    assert calls(world, ACCEPTED, holder="b") == [Change.NONE]
+    assert probe(world, "c")
+    assert calls(world, ACCEPTED, holder="c") == [Change.CLOSED]
+
+
+def test_a_failed_probe_doubles_the_spell_up_to_a_minute(world: World) -> None:
+    calls(world, *[DOWN] * 10)
+    for spell in (5, 10, 20, 40, 60, 60):
+        world.move_clock(spell - 1)
+        assert not probe(world, "a")
+        world.move_clock(1.1)
+        assert probe(world, "a")
+        calls(world, DOWN, holder="a")
+
+
+def test_a_probe_that_nobody_ends_is_free_again_after_its_time(world: World) -> None:
+    calls(world, *[DOWN] * 10)
+    world.move_clock(5.1)
+    assert probe(world, "dead")
+    world.move_clock(1.1)
+    assert probe(world, "next")
+
+
+def test_a_gateway_is_left_alone_as_long_as_it_asks_for(world: World) -> None:
+    calls(world, BUSY)
+    sky = on_standings(world, lambda standings: standings.look(["primary"]))
+    assert sky.standings["primary"].blocked_until(sky.now) == pytest.approx(sky.now + 40_000, abs=2000)
+    world.start()
+    world.deliver()
+    assert [len(gateway.inbox) for gateway in world.gateways] == [0, 1]
+
+
+def test_an_open_channel_is_passed_over_and_the_person_waits_for_nothing(world: World) -> None:
+    calls(world, *[DOWN] * 10)
+    id = world.start().verification.id
+    world.deliver()
+    assert [one.channel for one in world.get(id).tries] == ["backup"]
+
+
+def test_when_every_channel_is_open_starts_are_refused_and_checks_still_work(world: World) -> None:
+    """Invariant 6."""
+    id = world.start().verification.id
+    for channel in ("primary", "backup"):
+        calls(world, *[DOWN] * 10, channel=channel)
+    world.with_rules()
+    with pytest.raises(Unavailable) as refusal:
+        world.start("+8613912345678")
+    assert refusal.value.retry_after in (4, 5)
+    assert world.check(id, world.code_of(id)).verification.status == "approved"
+    world.move_clock(5.1)
+    world.with_rules()
+    assert world.start("+8613912345678").created
+
+
+def test_what_waits_for_open_channels_is_sent_when_they_are_back(world: World) -> None:
+    id = world.start().verification.id
+    for channel in ("primary", "backup"):
+        calls(world, *[DOWN] * 10, channel=channel)
+    world.deliver()
+    assert world.get(id).delivery is Delivery.QUEUED
+    world.move_clock(14)
+    world.deliver(1.4)
+    assert world.get(id).delivery is Delivery.ACCEPTED
+
+
+def test_a_send_that_no_channel_could_take_in_time_ends_expired_before_its_code(world: World) -> None:
+    """F26."""
+    for gateway in world.gateways:
+        gateway.answers = [DOWN] * 50
+    id = world.start().verification.id
+    for _ in range(4):
+        world.deliver(1.2)
+        world.move_clock(75)
+    assert world.get(id).delivery is Delivery.EXPIRED
+    assert world.get(id).status == "pending" or world.get(id).status == "expired"
+
+
+# The score
+
+
+def test_a_channel_is_well_until_something_is_known() -> None:
+    assert health(Standing(calls=5, accepted=0)) == 1.0
+    assert health(Standing(calls=50, accepted=10, took_ms=50 * 100)) < UNWELL
+    assert health(Standing(calls=50, accepted=50, took_ms=50 * 100)) == 1.0
+    assert health(Standing(calls=50, accepted=50, took_ms=50 * 4000)) < UNWELL
+    assert health(Standing(reported=50, delivered=10)) < UNWELL
+    assert health(Standing(finished=100, approved=20), best_conversion=0.75) < UNWELL
+    assert health(Standing(finished=100, approved=70), best_conversion=0.75) > 0.9
+
+
+def test_a_channel_that_does_badly_goes_behind_those_of_lower_priority(world: World) -> None:
+    calls(world, *[refused(Reason.BALANCE)] * 30)
+    id = world.start().verification.id
+    world.deliver()
+    assert [one.channel for one in world.get(id).tries] == ["backup"]
+
+
+def test_the_score_fades(world: World) -> None:
+    calls(world, *[refused(Reason.BALANCE)] * 30)
+    world.move_clock(1800)
+    calls(world, ACCEPTED)
+    id = world.start().verification.id
+    world.deliver()
+    assert [one.channel for one in world.get(id).tries] == ["primary"]
+
+
+def first_choices(standings: dict[str, Standing], *rules: ChannelRule, times: int = 2000) -> dict[str, int]:
+    router = Router(None, rules, {}, chance=random.Random(7))  # type: ignore[arg-type]
+    router._sky = replace(router._sky, standings=standings)
+    firsts = [router._order(rules, Entry(0, "1-1", "ver_x", 1, 0))[0].name for _ in range(times)]
+    return {rule.name: firsts.count(rule.name) for rule in rules}
+
+
+def test_channels_of_one_priority_share_by_weight() -> None:
+    shares = first_choices({}, ChannelRule("a", weight=3), ChannelRule("b", weight=1))
+    assert 0.7 < shares["a"] / 2000 < 0.8
+
+
+def test_a_small_share_goes_first_by_a_channel_that_nobody_has_asked_for_a_while() -> None:
+    busy = Standing(calls=1000, accepted=1000)
+    shares = first_choices({"a": busy}, ChannelRule("a"), ChannelRule("b", priority=1))
+    assert 0 < shares["b"] / 2000 < 0.04
+    assert first_choices({}, ChannelRule("a"), ChannelRule("b", priority=1))["b"] == 0
+
+
+def test_approvals_speak_for_the_channels_that_carried_them(world: World) -> None:
+    good = world.start().verification.id
+    world.start("+8613912345678")
+    world.deliver()
+    world.check(good, world.code_of(good))
+    world.move_clock(301)
+    world.deliver(1.2)
+    sky = on_standings(world, lambda standings: standings.look(["primary"]))
+    standing = sky.standings["primary"]
+    assert (round(standing.finished), round(standing.approved)) == (2, 1)
+
+
+# An operator's pauses
+
+
+def pause(world: World, field: str, seconds: float) -> None:
+    world.server.client.hset("otp:pauses", field, world.store.now() + round(seconds * 1000))
+
+
+@pytest.mark.parametrize("field", ["sends", "region:CN", "prefix:+86138"])
+def test_paused_sends_are_refused_and_those_that_wait_are_held_back_until_the_pause_ends(
+    world: World, field: str
+) -> None:
+    id = world.start().verification.id
+    pause(world, field, 100)
+    world.with_rules()
+    with pytest.raises(Unavailable) as refusal:
+        world.start("+8613812345678")
+    assert 98 <= (refusal.value.retry_after or 0) <= 100
+
+    async def work() -> None:
+        worker, outbox = world.worker()
+        running = asyncio.create_task(worker.run())
+        await asyncio.sleep(0.5)
+        assert world.gateways[0].inbox == []
+        world.move_clock(101)
+        while not world.gateways[0].inbox:
+            await asyncio.sleep(0.02)
+        worker.stop()
+        await running
+        await outbox.aclose()
+
+    asyncio.run(work())
+    assert world.get(id).delivery is Delivery.ACCEPTED
+
+
+def test_a_pause_of_one_country_or_beginning_leaves_the_others_alone(world: World) -> None:
+    pause(world, "region:TW", 100)
+    pause(world, "prefix:+86139", 100)
+    world.start()
+    world.deliver()
+    assert len(world.gateways[0].inbox) == 1
+
+
+def test_a_paused_channel_is_passed_over_until_its_pause_ends(world: World) -> None:
+    world.server.client.hset("otp:c:primary", "paused", world.store.now() + 100_000)
+    world.start()
+    world.deliver()
+    world.move_clock(101)
+    world.start("+8613912345678")
+    world.deliver()
+    assert [len(gateway.inbox) for gateway in world.gateways] == [1, 1]
+
+
+# Waiting, and looking up
+
+
+def started_while_a_worker_runs(world: World, seconds: float, **more: Any) -> Any:
+    async def work() -> Any:
+        worker, outbox = world.worker()
+        running = asyncio.create_task(worker.run())
+        started = await asyncio.to_thread(world.start, asking=Asking(wait=seconds), **more)
+        worker.stop()
+        await running
+        await outbox.aclose()
+        return started
+
+    return asyncio.run(work())
+
+
+def test_a_start_that_waits_tells_the_outcome_of_its_first_try(real_world: World) -> None:
+    assert started_while_a_worker_runs(real_world, 5).verification.delivery is Delivery.ACCEPTED
+
+
+def test_a_start_that_waits_is_answered_when_the_first_try_fails(real_world: World) -> None:
+    real_world.gateways[0].answers = [refused(Reason.ACCOUNT)]
+    real_world.gateways[1].answers = [silent(0.6)]
+    real_world.gateways[1].answer_within = 1.0
+    assert started_while_a_worker_runs(real_world, 5).verification.delivery is Delivery.TRYING
+
+
+def test_a_start_that_waits_looks_the_same_when_nothing_is_delivered(real_world: World) -> None:
+    started = started_while_a_worker_runs(real_world, 5, deliver=False)
+    assert started.verification.delivery is Delivery.ACCEPTED
+
+
+def test_a_start_waits_no_longer_than_it_was_asked_to(world: World) -> None:
+    started = world.start(asking=Asking(wait=0.05))
+    assert (started.created, started.verification.delivery) == (True, Delivery.QUEUED)
+
+
+def test_support_sees_the_latest_twenty_of_its_own_client(world: World) -> None:
+    world.with_rules(limits=replace(world.rules.limits, recipient=()))
+    made = [world.start(session=str(n)).verification.id for n in range(23)]
+    world.start("+8613912345678")
+    world.verifier.cancel(SHOP, made[-1])
+    world.deliver()
+    found = world.verifier.lookup(SHOP, "138 0013 8000")
+    assert [one.id for one in found] == made[:2:-1]
+    assert (found[0].status, found[1].tries[0].outcome) == ("canceled", "accepted")
+    assert world.verifier.lookup(replace(SHOP, name="bank"), NUMBER) == ()
+
+
+def test_a_person_who_wants_no_more_messages_gets_none(world: World) -> None:
+    owner, partition = world.keyring.owner("shop", NUMBER), world.keyring.partition(parse(NUMBER, "").prefix)
+    world.store.suppress(partition, owner)
+    with pytest.raises(RecipientBlocked, match="suppression"):
+        world.start()
+    world.store.suppress(partition, owner, lift=True)
+    assert world.start().created
