@@ -115,7 +115,8 @@ class AliyunChannel:
             self._clock(),
             self._nonce(),
         )
-        hide = hidden(message, number, settings.access_key_secret, headers["Authorization"].rpartition("=")[2])
+        signature = headers["Authorization"].rpartition("=")[2]
+        hide = hidden(message, number, settings.access_key_secret, settings.push_secret, signature)
         return Call(parts._replace(path="/").geturl(), headers, body, hide=hide)
 
 
