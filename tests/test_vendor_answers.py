@@ -38,6 +38,7 @@ def test_an_answer_comes_to_its_outcome(vendor: str, case: dict[str, Any]) -> No
         case["gateway_id"],
         case.get("retry_after"),
         case.get("unmapped", False),
+        case["http_status"] >= 500 or case["http_status"] == 429 or case["outcome"] == "retryable",
     )
     assert len(gateway.requests) == 1
 

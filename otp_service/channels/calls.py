@@ -11,7 +11,7 @@ from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
 from otp_service.channels.http_outcomes import UNKNOWN, no_answer, refused, succeeded
 from otp_service.channels.json_answers import Document, UnreadableAnswer, read_document
 from otp_service.channels.words import gateway_words
-from otp_service.ports import ChannelError, Message, TryResult
+from otp_service.ports import ChannelError, Message, Outcome, TryResult
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -37,16 +37,25 @@ Judge = Callable[[HttpAnswer], TryResult]
 async def deliver(client: GatewayClient, call: Call, deadline: float, judge: Judge) -> TryResult:
     """One try; `deadline` in seconds, total. What nobody can read is unknown."""
     try:
-        result = judge(await client.request(call.method, call.url, call.body, call.headers, deadline=deadline))
+        answer = await client.request(call.method, call.url, call.body, call.headers, deadline=deadline)
+        result = _judged(answer, judge)
     except HttpError as error:
         result = no_answer(error)
-    except UnreadableAnswer as error:
-        result = refused(UNKNOWN, str(error))
     return replace(
         result,
         detail=gateway_words(result.detail, call.hide),
         gateway_id=_clean_id(result.gateway_id, call.hide),
     )
+
+
+def _judged(answer: HttpAnswer, judge: Judge) -> TryResult:
+    try:
+        result = judge(answer)
+    except UnreadableAnswer as error:
+        result = refused(UNKNOWN, str(error))
+    # What may be tried again is never about one number or text: a vendor's limits for these are refusals.
+    overloaded = answer.status == 429 or answer.status >= 500 or result.outcome is Outcome.RETRYABLE
+    return replace(result, overloaded=overloaded)
 
 
 async def ask(client: GatewayClient, call: Call, deadline: float) -> Document:

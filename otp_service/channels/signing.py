@@ -7,6 +7,8 @@ import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import httpx
+
 
 class Canonical(NamedTuple):
     """A request in the one way to write it that both sides can hash."""
@@ -22,6 +24,11 @@ def canonical_request(method: str, path: str, query: str, headers: Mapping[str, 
     names = ";".join(name for name, _ in values)
     lines = "".join(f"{name}:{value}\n" for name, value in values)
     return Canonical("\n".join([method, path, query, lines, names, payload_hash]), names)
+
+
+def host_header(url: str) -> str:
+    """As `GatewayClient` writes it: in lower case, and without the port that goes without saying."""
+    return httpx.URL(url).netloc.decode()
 
 
 def sha256_hex(data: bytes) -> str:

@@ -14,9 +14,8 @@ _ALGORITHM = "ACS3-HMAC-SHA256"
 def signed_headers(
     key_id: str, secret: str, host: str, action: str, body: bytes, content_type: str, now: float, nonce: str
 ) -> dict[str, str]:
-    """All headers of a POST to `/`; `now` in seconds since the epoch, of which Aliyun takes 15 minutes' error."""
+    """What goes with a POST to `/` at `host`; `now` in seconds since the epoch: Aliyun takes 15 minutes' error."""
     headers = {
-        "Host": host,
         "Content-Type": content_type,
         "x-acs-action": action,
         "x-acs-version": "2017-05-25",
@@ -24,7 +23,7 @@ def signed_headers(
         "x-acs-signature-nonce": nonce,
         "x-acs-content-sha256": sha256_hex(body),
     }
-    return {**headers, "Authorization": authorization(key_id, secret, {}, headers)}
+    return {**headers, "Authorization": authorization(key_id, secret, {}, {"Host": host, **headers})}
 
 
 def authorization(key_id: str, secret: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from otp_service.channels.aliyun.acs3 import signed_headers
 from otp_service.channels.aliyun.codes import REFUSALS, REFUSED_BEFORE_SENDING
@@ -17,7 +17,7 @@ from otp_service.channels.http import GatewayClient, HttpAnswer
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, by_code, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import UnreadableAnswer, read_document, text_of
 from otp_service.channels.pushes import body_json, query_fields
-from otp_service.channels.signing import same
+from otp_service.channels.signing import host_header, same
 from otp_service.channels.templates import fill, not_to_fill, template_of
 from otp_service.channels.words import gateway_words
 from otp_service.ports import Balance, Message, NoBalance, Outcome, Push, PushRefused, Reason, Report, TryResult
@@ -60,6 +60,7 @@ class AliyunChannel:
         self.answer_within = settings.answer_within
         self.deadline = settings.deadline
         self._settings = settings
+        self._host = host_header(settings.url)
         self._clock = clock
         self._nonce = nonce
         self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
@@ -104,11 +105,10 @@ class AliyunChannel:
             "SmsUpExtendCode": message.extno or settings.extend_code,
         }
         body = urlencode({name: value for name, value in fields.items() if value}).encode()
-        parts = urlsplit(settings.url)
         headers = signed_headers(
             settings.access_key_id,
             settings.access_key_secret,
-            parts.netloc,
+            self._host,
             "SendSms",
             body,
             FORM,
@@ -117,7 +117,7 @@ class AliyunChannel:
         )
         signature = headers["Authorization"].rpartition("=")[2]
         hide = hidden(message, number, settings.access_key_secret, settings.push_secret, signature)
-        return Call(parts._replace(path="/").geturl(), headers, body, hide=hide)
+        return Call(settings.url, headers, body, hide=hide)
 
 
 def gateway_number(recipient: str) -> str | None:

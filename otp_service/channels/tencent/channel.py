@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from otp_service.channels.calls import Call, ask, deliver, hidden
 from otp_service.channels.http import GatewayClient, HttpAnswer
 from otp_service.channels.http_outcomes import UNKNOWN, by_code, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import Document, UnreadableAnswer, read_document, rows_of, text_of
+from otp_service.channels.signing import host_header
 from otp_service.channels.templates import fill, not_to_fill, template_of
 from otp_service.channels.tencent.codes import REFUSALS
 from otp_service.channels.tencent.tc3 import signed_headers
@@ -60,6 +60,7 @@ class TencentChannel:
         self.answer_within = settings.answer_within
         self.deadline = settings.deadline
         self._settings = settings
+        self._host = host_header(settings.url)
         self._clock = clock
         self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
 
@@ -110,13 +111,18 @@ class TencentChannel:
 
     def _call(self, action: str, fields: Document, hide: tuple[str, ...] = ()) -> Call:
         settings = self._settings
-        parts = urlsplit(settings.url)
         body = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
         headers = signed_headers(
-            settings.secret_id, settings.secret_key, parts.netloc, action, settings.region, body, self._clock()
+            settings.secret_id,
+            settings.secret_key,
+            self._host,
+            action,
+            settings.region,
+            body,
+            self._clock(),
         )
         secrets = (settings.secret_key, headers["Authorization"].rpartition("=")[2])
-        return Call(parts._replace(path="/").geturl(), headers, body, hide=(*secrets, *hide))
+        return Call(settings.url, headers, body, hide=(*secrets, *hide))
 
 
 def _judge(answer: HttpAnswer) -> TryResult:

@@ -15,15 +15,15 @@ _CONTENT_TYPE = "application/json; charset=utf-8"
 def signed_headers(
     secret_id: str, secret_key: str, host: str, action: str, region: str, body: bytes, now: float
 ) -> dict[str, str]:
-    """All headers of a POST to `/`; `now` in seconds since the epoch, of which Tencent takes 5 minutes' error."""
-    signed = {"Content-Type": _CONTENT_TYPE, "Host": host, "X-TC-Action": action}
-    lowered = {**signed, "X-TC-Action": action.lower()}
+    """What goes with a POST to `/` at `host`; `now` in seconds since the epoch: Tencent takes 5 minutes' error."""
+    signed = {"Content-Type": _CONTENT_TYPE, "Host": host, "X-TC-Action": action.lower()}
     return {
-        **signed,
+        "Content-Type": _CONTENT_TYPE,
+        "X-TC-Action": action,
         "X-TC-Version": "2021-01-11",
         "X-TC-Timestamp": str(int(now)),
         "X-TC-Region": region,
-        "Authorization": authorization(secret_id, secret_key, _SERVICE, lowered, body, int(now)),
+        "Authorization": authorization(secret_id, secret_key, _SERVICE, signed, body, int(now)),
     }
 
 

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
-from otp_service.config.channel import http_address
-from otp_service.config.protocols.templated import TemplatedChannel, check_values
+from otp_service.config.protocols.templated import TemplatedChannel, check_values, host_address
 
 
 class Aliyun(TemplatedChannel):
@@ -29,8 +28,8 @@ class Aliyun(TemplatedChannel):
 
     @field_validator("url")
     @classmethod
-    def _is_http(cls, url: str) -> str:
-        return http_address(url)
+    def _is_a_host(cls, url: str) -> str:
+        return host_address(url)
 
     @field_validator("template_params")
     @classmethod

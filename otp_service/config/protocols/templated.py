@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from otp_service.config.channel import ChannelSection
+from otp_service.config.channel import ChannelSection, http_address
 
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,31}(/[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?)?")
 _VALUE = re.compile(r"\{\{\s*(.*?)\s*\}\}")
@@ -40,3 +41,10 @@ def check_values(values: Iterable[str]) -> None:
             raise ValueError(f"{{{{ {name[:32]} }}}} is not known here; use {{{{ code }}}} and {{{{ minutes }}}}")
     if "code" not in names:
         raise ValueError("no value holds the code; write {{ code }} where it belongs")
+
+
+def host_address(url: str) -> str:
+    """Check an address whose path is not the operator's to choose, since it is signed. Raises ValueError."""
+    if urlsplit(http_address(url)).path not in ("", "/"):
+        raise ValueError("holds a path; write the scheme and host alone")
+    return url
