@@ -12,8 +12,10 @@ from otp_service import config
 from otp_service.channels import AliyunChannel, TencentChannel, TwilioChannel, VonageChannel
 from otp_service.channels.http.request import build_request
 from otp_service.channels.signing import host_header
+from otp_service.cli.findings import Level, of_real_send
 from otp_service.errors import ConfigError
 from otp_service.wiring.channels import build_channel, channel_settings
+from tests.raw_gateway import RawGateway, http_answer, says
 from tests.test_config import EXAMPLE
 
 SID = "AC" + "0" * 32
@@ -93,6 +95,18 @@ def test_the_environment_gives_templates_and_values() -> None:
     settings = channel_settings(read("tencent", environ).channels[1])
     assert settings.templates == {"login": "2220"}
     assert settings.template_params == ("{{ code }}", "{{ minutes }}")
+
+
+def test_the_doctors_real_message_goes_out_by_a_template_that_the_channel_has() -> None:
+    """Here one for signing up only."""
+    accepted = http_answer(body=b'{"Code": "OK", "BizId": "900619746936498440^0"}')
+    with RawGateway(says(accepted)) as gateway:
+        address = f"http://{gateway.host}"
+        loaded = read("aliyun", url=address, purposes=["signup"], templates={"signup": "SMS_2"})
+        (finding,) = of_real_send(loaded, loaded.channels[1], "+8613800138000")
+    assert finding.level is Level.OK
+    form = gateway.forms()[0]
+    assert (form["TemplateCode"], form["TemplateParam"]) == ("SMS_2", '{"code": "012345"}')
 
 
 @pytest.mark.parametrize("protocol", ["aliyun", "tencent"])

@@ -84,6 +84,7 @@ class TestTwiliosCallbacks:
             "an altered address": genuine._replace(url=self.URL.replace("x=1", "x=2")),
             "another scheme": genuine._replace(url=self.URL.replace("https", "http")),
             "another token": self.push(token=OTHER_SECRET),
+            "an address of other letters": genuine._replace(url=f"{self.URL}é\udc80"),
             "no header": genuine._replace(headers={}),
             "an empty header": genuine._replace(headers={"x-twilio-signature": ""}),
             "a header of other letters": genuine._replace(headers={"x-twilio-signature": "é\udc80"}),
@@ -270,7 +271,9 @@ class TestVonagesReceipts:
         with pytest.raises(PushRefused, match="signature_secret"):
             self.read(self.in_query(self.signed(secret="")), signature_secret="")
 
-    @pytest.mark.parametrize("body", [b"{", b"[]", b'{"sig": ["a"]}', b"\xff", b'{"sig": "a", "sig": "b"}'])
+    @pytest.mark.parametrize(
+        "body", [b"{", b"[]", b'{"sig": ["a"]}', b"\xff", b'{"sig": "a", "sig": "b"}', b'{"sig": "a", "b": "\\ud800"}']
+    )
     def test_one_that_cannot_be_read_is_refused(self, body: bytes) -> None:
         with pytest.raises(PushRefused):
             self.read(self.in_json({})._replace(body=body))
@@ -305,10 +308,15 @@ class TestTencentsPolls:
         assert headers_of(gateway)["x-tc-action"] == "PullSmsSendStatus"
 
     def test_replies_are_asked_for_and_read(self) -> None:
-        row = {"ExtendCode": "12", "PhoneNumber": "+8613800138000", "ReplyContent": " 退订T ", "ReplyTime": 1620734188}
+        row = {
+            "ExtendCode": "12",
+            "PhoneNumber": "+8613800138000",
+            "ReplyContent": " 退订T\ud800 ",
+            "ReplyTime": 1620734188,
+        }
         with RawGateway(says(self.answer(PullSmsReplyStatusSet=[row]))) as gateway:
             channel = tencent(f"http://{gateway.host}")
-            assert using(channel, channel.replies) == [Reply("+8613800138000", "退订T", extno="12")]
+            assert using(channel, channel.replies) == [Reply("+8613800138000", "退订T?", extno="12")]
         assert headers_of(gateway)["x-tc-action"] == "PullSmsReplyStatus"
 
     @pytest.mark.parametrize("rows", [[], None])

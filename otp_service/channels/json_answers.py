@@ -45,7 +45,8 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> Document:
 def text_of(document: Any, name: str) -> str:
     """The text, or number, of that name, trimmed; "" when it is something else or not there."""
     value = document.get(name) if isinstance(document, dict) else None
-    return value.strip() if isinstance(value, str) else ""
+    # JSON can escape half a character, which nothing could store.
+    return value.encode(errors="replace").decode().strip() if isinstance(value, str) else ""
 
 
 def rows_of(document: Any, name: str) -> list[Document]:

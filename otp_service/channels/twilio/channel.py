@@ -111,7 +111,7 @@ class TwilioChannel:
 def callback_signature(auth_token: str, url: str, fields: Sequence[tuple[str, str]]) -> str:
     """Base64 of HMAC-SHA1 over the address and the sorted fields, names and values run together."""
     text = url + "".join(name + value for name, value in sorted(fields))
-    return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()
+    return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(errors="surrogatepass"), "sha1")).decode()
 
 
 def _judge(answer: HttpAnswer) -> TryResult:
