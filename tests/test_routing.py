@@ -1,4 +1,4 @@
-"""Which channel carries a send: rules, order, breaker, pauses and limits, as one worker and its installation see them."""
+"""Which channel carries a send: rules, order, breaker, pauses and limits, as the whole installation sees them."""
 
 from __future__ import annotations
 
@@ -392,7 +392,7 @@ def test_paused_sends_are_refused_and_those_that_wait_are_held_back_until_the_pa
         await asyncio.sleep(0.5)
         assert world.gateways[0].inbox == []
         world.move_clock(101)
-        while not world.gateways[0].inbox:
+        while not world.gateways[0].inbox:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         worker.stop()
         await running

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-from otp_service.channels.http import HttpAnswer, HttpError, NotSent
-from otp_service.channels.sms_aspx.rules import HTTP_STATUSES, UNKNOWN
+from otp_service.channels.http import HttpAnswer
+from otp_service.channels.http_outcomes import by_status, refused
 from otp_service.channels.words import gateway_words
-from otp_service.ports import Message, Outcome, Reason, TryResult
+from otp_service.ports import Message, TryResult
 from otp_service.value_template import json_escape, xml_escape
 
 _MAX_ID = 100
 
 
-def no_answer(error: HttpError, hide: Iterable[str] = ()) -> TryResult:
-    """Nothing left: retryable. Something left and no whole answer came: unknown."""
-    outcome = Outcome.RETRYABLE if isinstance(error, NotSent) else Outcome.UNKNOWN
-    reason = Reason.TIMEOUT if error.timed_out else Reason.NETWORK
-    return TryResult(outcome, reason, gateway_words(str(error), hide))
-
-
 def by_http_status(answer: HttpAnswer, words: str = "", hide: Iterable[str] = ()) -> TryResult:
     """For an answer that no other rule knows. A 2xx alone proves nothing here: it is unknown."""
-    rule = HTTP_STATUSES.get(answer.status, UNKNOWN)
-    retry_after = answer.retry_after if rule.outcome is Outcome.RETRYABLE else None
-    detail = gateway_words(f"HTTP {answer.status} {words}", hide)
-    return TryResult(rule.outcome, rule.reason, detail, retry_after=retry_after)
+    return refused(by_status(answer), gateway_words(f"HTTP {answer.status} {words}", hide))
 
 
 def secrets_of(message: Message, *secrets: str) -> tuple[str, ...]:

@@ -20,8 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from otp_service.channels.general import by_http_status, kept_id, no_answer, secrets_of
+from otp_service.channels.general import by_http_status, kept_id, secrets_of
 from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.signed_reports import read_signed_reports
 from otp_service.channels.words import gateway_words
 from otp_service.ports import Balance, Message, NoBalance, Outcome, Push, Reason, Report, TryResult

@@ -111,7 +111,7 @@ def of_real_send(config: Config, channel: ChannelSection, number: str) -> Iterat
     except InvalidRecipient as error:
         yield Finding(Level.FAIL, about, error.detail)
         return
-    result = asyncio.run(_deliver(channel, Message(to.e164, _sample(config, channel))))
+    result = asyncio.run(_deliver(channel, _sample(config, channel, to.e164)))
     said = f"{result.outcome} by the gateway: {result.detail}".rstrip(": ")
     if result.outcome is Outcome.ACCEPTED:
         yield Finding(Level.OK, about, f"{said}; look whether it arrives at {to.mask}")
@@ -142,14 +142,20 @@ def _untold(about: str, what: str) -> Finding:
     return Finding(Level.WARN, about, f"the server does not tell; make sure {what}")
 
 
-def _sample(config: Config, channel: ChannelSection) -> str:
-    """The message of a login, with digits that no verification has."""
-    rules = config.purposes["login"]
+def _sample(config: Config, channel: ChannelSection, to: str) -> Message:
+    """The message of a login, or of what else the channel carries, with digits that no verification has."""
+    purpose = "login" if not channel.purposes or "login" in channel.purposes else channel.purposes[0]
+    rules = config.purposes[purpose]
     voice = wiring.build_voices(config)[channel.name]
-    text = voice.catalogue.text("login", None, rules.locale)
-    code = "0123456789"[: rules.code_length]
-    return text.render(
-        code, minutes_left(rules.ttl), voice.variables, voice.signature, rules.webotp_host, rules.android_hash
+    text = voice.catalogue.text(purpose, None, rules.locale)
+    code, minutes = "0123456789"[: rules.code_length], minutes_left(rules.ttl)
+    return Message(
+        to,
+        text.render(code, minutes, voice.variables, voice.signature, rules.webotp_host, rules.android_hash),
+        code=code,
+        minutes=minutes,
+        purpose=purpose,
+        locale=rules.locale,
     )
 
 

@@ -10,6 +10,7 @@ from otp_service.api_keys import ClientKeys
 from otp_service.config.channel import ChannelSection
 from otp_service.config.channel_texts import texts_of
 from otp_service.config.explain import nearest
+from otp_service.config.protocols import TemplatedChannel
 from otp_service.config.sections import Client
 from otp_service.config.webhooks import WebhookSection
 from otp_service.errors import ConfigError, InvalidRecipient
@@ -28,6 +29,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _regions(config)
     yield from _test_numbers(config)
     yield from _listeners(config)
+    yield from _templates(config)
     for channel in config.channels:
         yield from _texts(config, channel)
 
@@ -55,6 +57,12 @@ def _purposes(config: Config) -> Iterator[str]:
         (f"channels.{channel.name}.messages.{purpose}", purpose)
         for channel in config.channels
         for purpose in channel.messages
+    ]
+    uses += [
+        (f"channels.{channel.name}.templates.{key}", key.partition("/")[0])
+        for channel in config.channels
+        if isinstance(channel, TemplatedChannel)
+        for key in channel.templates
     ]
     for where, purpose in uses:
         if purpose not in config.purposes:
@@ -90,6 +98,19 @@ def _listeners(config: Config) -> Iterator[str]:
                 f"webhooks.{webhook.name}.client: no client is called {webhook.client!r}; {there_are}"
                 f"{nearest(webhook.client, known)}"
             )
+
+
+def _templates(config: Config) -> Iterator[str]:
+    """A gateway that holds the texts carries no purpose without one; a locale without its own takes the purpose's."""
+    for channel in config.channels:
+        if not isinstance(channel, TemplatedChannel):
+            continue
+        for purpose in channel.purposes or config.purposes:
+            if purpose not in channel.templates:
+                yield (
+                    f"channels.{channel.name}.templates: none for the purpose {purpose}; write its code or number, as "
+                    f'{purpose} = "…", or name in channels.{channel.name}.purposes only those that it carries'
+                )
 
 
 def _texts(config: Config, channel: ChannelSection) -> Iterator[str]:

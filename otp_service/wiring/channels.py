@@ -23,6 +23,10 @@ class _Adapter(NamedTuple):
 
 _ADAPTERS = {
     "sms_aspx": _Adapter("sms_aspx", "SmsAspxSettings", "SmsAspxChannel"),
+    "twilio": _Adapter("twilio", "TwilioSettings", "TwilioChannel"),
+    "aliyun": _Adapter("aliyun", "AliyunSettings", "AliyunChannel"),
+    "tencent": _Adapter("tencent", "TencentSettings", "TencentChannel"),
+    "vonage": _Adapter("vonage", "VonageSettings", "VonageChannel"),
     "http_template": _Adapter("http_template", "HttpTemplateSettings", "HttpTemplateChannel"),
     "webhook": _Adapter("webhook", "WebhookSettings", "WebhookChannel"),
     "smpp": _Adapter("smpp", "SmppSettings", "SmppChannel"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from otp_service.channels.general import by_http_status, kept_id, no_answer
+from otp_service.channels.general import by_http_status, kept_id
 from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.http_template.request import Request, RequestTemplate
 from otp_service.channels.http_template.rules import Document, readable
 from otp_service.channels.http_template.settings import HttpTemplateSettings

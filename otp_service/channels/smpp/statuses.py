@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from otp_service.channels.sms_aspx.rules import Rule
+from otp_service.channels.http_outcomes import Rule
 from otp_service.ports import Outcome, Reason, TryResult
 
 OK, RX_T_APPN, INVALID_COMMAND = 0x00, 0x64, 0x03

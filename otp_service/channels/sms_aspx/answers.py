@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from otp_service.channels.http import MAX_ANSWER
+from otp_service.channels.http import MAX_ANSWER, HttpAnswer
+from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, Rule, by_status, refused, succeeded
 from otp_service.channels.sms_aspx import rules
 from otp_service.channels.sms_aspx.leaves import STATUS, WORDS, Leaves, UnreadableError, read_leaves
-from otp_service.channels.sms_aspx.rules import Rule
 from otp_service.channels.words import gateway_words
 from otp_service.ports import Outcome, TryResult
 
@@ -53,22 +53,18 @@ def judge(
 ) -> Verdict:
     """As `read_answer`, and says whether to try once more with a fresh timestamp."""
     task = ""
-    if not 200 <= status < 300:
-        rule = rules.HTTP_STATUSES.get(status, rules.UNKNOWN)
-        if rule.outcome is Outcome.RETRYABLE:
-            rule = rule._replace(retry_after=retry_after)
-        finding = _Finding(rule, f"HTTP {status}")
+    if not succeeded(status):
+        finding = _Finding(by_status(HttpAnswer(status, body, retry_after)), f"HTTP {status}")
     elif len(body) > MAX_ANSWER:
-        finding = _Finding(rules.UNKNOWN, f"the answer is longer than {MAX_ANSWER // 1024} KiB")
+        finding = _Finding(UNKNOWN, f"the answer is longer than {MAX_ANSWER // 1024} KiB")
     else:
         try:
             leaves = read_leaves(body)
             finding = _for_number(_overall(leaves), leaves, mobile)
             task = _task_id(leaves)
         except UnreadableError as error:
-            finding = _Finding(rules.UNKNOWN, str(error))
-    judged = _verdict(finding, "" if mobile in task else task, hide)
-    return replace(judged, result=replace(judged.result, overloaded=status == 429 or status >= 500))
+            finding = _Finding(UNKNOWN, str(error))
+    return _verdict(finding, "" if mobile in task else task, hide)
 
 
 def _verdict(finding: _Finding, task: str, hide: Iterable[str]) -> Verdict:
@@ -76,8 +72,7 @@ def _verdict(finding: _Finding, task: str, hide: Iterable[str]) -> Verdict:
     rule = finding.refusal
     if rule is None:
         return Verdict(TryResult(Outcome.ACCEPTED, detail=words, gateway_id=task))
-    result = TryResult(rule.outcome, rule.reason, words, task, rule.retry_after, finding.unmapped)
-    return Verdict(result, stale=rule.stale)
+    return Verdict(refused(rule, words, task, unmapped=finding.unmapped), stale=rule.stale)
 
 
 def _overall(leaves: Leaves) -> _Finding:
@@ -85,7 +80,7 @@ def _overall(leaves: Leaves) -> _Finding:
     word, code = _status(leaves)
     words = leaves.first(WORDS)
     if word and code and (word in rules.SUCCESS_WORDS) != (code in rules.SUCCESS_CODES):
-        return _Finding(rules.UNKNOWN, f"the answer contradicts itself: {word}, {_named(code)}: {words}")
+        return _Finding(UNKNOWN, f"the answer contradicts itself: {word}, {_named(code)}: {words}")
     if code:
         return _by_code(code, leaves, words)
     if word in rules.SUCCESS_WORDS:
@@ -112,15 +107,15 @@ def _by_code(code: str, leaves: Leaves, words: str) -> _Finding:
     if code in rules.SUCCESS_CODES:
         return _ok(leaves, words)
     if not _CODE.fullmatch(code):
-        return _Finding(rules.UNKNOWN, f"a respCode that no document has: {words}")
+        return _Finding(UNKNOWN, f"a respCode that no document has: {words}")
     rule = rules.RESP_CODES.get(code)
-    return _Finding(rule or rules.CONFIG, f"{_named(code)} {words}", unmapped=rule is None)
+    return _Finding(rule or CONFIG, f"{_named(code)} {words}", unmapped=rule is None)
 
 
 def _success(leaves: Leaves, words: str) -> _Finding:
     """A word of success, unless all that stands beside it is the text of a failure."""
     if _count(leaves, "successcounts") is None and not _task_id(leaves) and rules.by_message(words):
-        return _Finding(rules.UNKNOWN, f"success without count or taskID: {words}")
+        return _Finding(UNKNOWN, f"success without count or taskID: {words}")
     return _ok(leaves, words)
 
 
@@ -128,15 +123,15 @@ def _ok(leaves: Leaves, words: str) -> _Finding:
     """Success, unless the count says that nothing was taken."""
     count = _count(leaves, "successcounts")
     if count is not None and count < _ASKED:
-        return _Finding(rules.UNKNOWN, f"success with count {max(count, 0)}: {words}")
+        return _Finding(UNKNOWN, f"success with count {max(count, 0)}: {words}")
     if leaves.salvaged and not (count or _task_id(leaves)):
-        return _Finding(rules.UNKNOWN, f"success in a damaged answer, without count or taskID: {words}")
+        return _Finding(UNKNOWN, f"success in a damaged answer, without count or taskID: {words}")
     return _Finding(None, words)
 
 
 def _failure(leaves: Leaves, words: str) -> _Finding:
     if (_count(leaves, "successcounts") or 0) > 0 or _task_id(leaves):
-        return _Finding(rules.UNKNOWN, f"failure with a count or taskID: {words}")
+        return _Finding(UNKNOWN, f"failure with a count or taskID: {words}")
     return _by_text(words)
 
 
@@ -150,9 +145,9 @@ def _by_error(leaves: Leaves, words: str) -> _Finding:
     error = leaves.values.get("error", "")
     readable = error.isascii() and error.isdigit() and error.strip("0") and words
     if not readable or (leaves.from_json and error == "1") or _task_id(leaves):
-        return _Finding(rules.UNKNOWN, f"the answer has no status that we know: {words}")
+        return _Finding(UNKNOWN, f"the answer has no status that we know: {words}")
     rule = rules.by_message(words) or (None if leaves.from_json else rules.XML_ERRORS.get(error))
-    return _Finding(rule or rules.CONFIG, words, unmapped=rule is None)
+    return _Finding(rule or CONFIG, words, unmapped=rule is None)
 
 
 def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
@@ -166,7 +161,7 @@ def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
     listed = leaves.values.get("faillist", "") not in ("", "[]")
     unexplained = not ours and (leaves.rows or failed or listed)
     if overall.refusal is None and unexplained:
-        return _Finding(rules.UNKNOWN, f"accepted, but with failures that don't name our number: {overall.words}")
+        return _Finding(UNKNOWN, f"accepted, but with failures that don't name our number: {overall.words}")
     return overall
 
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError, NotSent
+from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.sms_aspx.answers import Verdict, judge
 from otp_service.channels.sms_aspx.forms import Form, balance_form, mainland_number, send_form
 from otp_service.channels.sms_aspx.leaves import WORDS, Leaves, UnreadableError, read_leaves
@@ -77,18 +78,12 @@ class SmsAspxChannel:
         try:
             answer = await self._post(form, ends)
         except HttpError as error:
-            return Verdict(_no_answer(error))
+            return Verdict(no_answer(error))
         return judge(answer.status, answer.body, mobile, retry_after=answer.retry_after, hide=form.secrets)
 
     async def _post(self, form: Form, ends: float) -> HttpAnswer:
         left = ends - asyncio.get_running_loop().time()
         return await self._client.post(form.url, form.body, content_type=form.content_type, deadline=left)
-
-
-def _no_answer(error: HttpError) -> TryResult:
-    outcome = Outcome.RETRYABLE if isinstance(error, NotSent) else Outcome.UNKNOWN
-    reason = Reason.TIMEOUT if error.timed_out else Reason.NETWORK
-    return TryResult(outcome, reason, gateway_words(str(error)))
 
 
 def _balance(leaves: Leaves, form: Form) -> Balance:

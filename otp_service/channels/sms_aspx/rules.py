@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
+from otp_service.channels.http_outcomes import (
+    ACCOUNT,
+    BALANCE,
+    CONFIG,
+    CONTENT,
+    NUMBER,
+    RATE,
+    RETRYABLE,
+    TOO_OFTEN,
+    UNKNOWN,
+    Rule,
+    codes,
+)
 from otp_service.ports import Outcome, Reason
-
-
-class Rule(NamedTuple):
-    """What one refusal comes to. `stale`: a fresh timestamp may mend it, and nothing was sent."""
-
-    outcome: Outcome
-    reason: Reason | None = None
-    retry_after: float | None = None
-    stale: bool = False
-
 
 SUCCESS_WORDS = frozenset({"success", "sucess", "succeed"})
 FAILURE_WORDS = frozenset({"faild", "fail", "failed", "failure", "error"})
 SUCCESS_CODES = frozenset({"00000", "0000"})
 
-UNKNOWN = Rule(Outcome.UNKNOWN, Reason.ANSWER)
-RETRYABLE = Rule(Outcome.RETRYABLE)
-NUMBER = Rule(Outcome.REJECTED, Reason.NUMBER)
-CONTENT = Rule(Outcome.REJECTED, Reason.CONTENT)
-ACCOUNT = Rule(Outcome.REJECTED, Reason.ACCOUNT)
-BALANCE = Rule(Outcome.REJECTED, Reason.BALANCE)
-CONFIG = Rule(Outcome.REJECTED, Reason.CONFIG)
 STALE = Rule(Outcome.REJECTED, Reason.CONFIG, stale=True)
-TOO_OFTEN = Rule(Outcome.RETRYABLE, Reason.RATE)
 
 _USER = "(用户|密码|[帐账][号户])"
 # Content first: these messages quote the text that they refuse, and it may hold any of the other words.
@@ -58,37 +52,20 @@ def by_message(text: str) -> Rule | None:
     return next((rule for pattern, rule in MESSAGES if pattern.search(start)), None)
 
 
-def _codes(codes: str, rule: Rule) -> dict[str, Rule]:
-    return dict.fromkeys(codes.split(), rule)
-
-
 RESP_CODES = {
-    **_codes("00001 00007 00017 00079 00165 00192 00204 00208", UNKNOWN),
-    **_codes("00008 00022 00140 00159 00503", RETRYABLE),
+    **codes("00001 00007 00017 00079 00165 00192 00204 00208", UNKNOWN),
+    **codes("00008 00022 00140 00159 00503", RETRYABLE),
     "00174": TOO_OFTEN._replace(retry_after=60.0),
     "00141": TOO_OFTEN._replace(retry_after=3600.0),
-    **_codes("00005 00015", STALE),
-    **_codes("00006 00020 00021 00040 00066 00109 00136 00152 00158 00166 00176", ACCOUNT),
+    **codes("00005 00015", STALE),
+    **codes("00006 00020 00021 00040 00066 00109 00136 00152 00158 00166 00176", ACCOUNT),
     "00023": BALANCE,
-    **_codes("00025 00053 00105 00111 00151 00153 00154", NUMBER),
-    "00142": Rule(Outcome.REJECTED, Reason.RATE),
-    **_codes("00100 00113 00134 00138 00139 00143 00161 00162 00163", CONTENT),
-    **_codes("00167 00168 00169 00170 00171 00172 00173", CONTENT),
+    **codes("00025 00053 00105 00111 00151 00153 00154", NUMBER),
+    "00142": RATE,
+    **codes("00100 00113 00134 00138 00139 00143 00161 00162 00163", CONTENT),
+    **codes("00167 00168 00169 00170 00171 00172 00173", CONTENT),
 }
 """miaodi's respCode, five digits."""
 
 XML_ERRORS = {"1": ACCOUNT, "2": ACCOUNT, "3": ACCOUNT, "4": CONFIG}
 """`errorstatus/error` in XML: credentials empty, wrong, not allowed, bad parameters. In JSON 1 means success."""
-
-_REFUSED = (405, 413, 415)
-HTTP_STATUSES = {
-    400: CONFIG,
-    401: ACCOUNT,
-    403: ACCOUNT,
-    404: CONFIG,
-    **dict.fromkeys(_REFUSED, CONFIG),
-    408: Rule(Outcome.RETRYABLE, Reason.TIMEOUT),
-    429: TOO_OFTEN,
-    503: RETRYABLE,
-}
-"""What is not here and not 2xx is unknown: a 500 may come after the message has gone."""
