@@ -42,8 +42,8 @@ lock: ## lock the dependencies anew (ARGS=--upgrade takes the newest versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(LOCK) $(ARGS) -o requirements/dev.txt \
 		pyproject.toml --extra demo --group test --group lint --group examples --group build
-	$(LOCK) -c requirements/dev.txt -o requirements/demo.txt pyproject.toml --extra demo --group build
-	$(LOCK) -c requirements/dev.txt -o requirements/runtime.txt pyproject.toml
+	$(LOCK) -c requirements/dev.txt -o requirements/demo.txt pyproject.toml --extra demo --extra email --group build
+	$(LOCK) -c requirements/dev.txt -o requirements/runtime.txt pyproject.toml --extra email
 	$(LOCK) -c requirements/dev.txt -o requirements/build.txt --group build
 
 clean: ## remove .venv, caches and builds

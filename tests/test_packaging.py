@@ -29,7 +29,8 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 GROUPS = PROJECT["dependency-groups"]
 RUNTIME = PROJECT["project"]["dependencies"]
-DEMO = PROJECT["project"]["optional-dependencies"]["demo"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+DEMO, EMAIL = EXTRAS["demo"], EXTRAS["email"]
 BUILD = GROUPS["build"]
 
 
@@ -45,8 +46,8 @@ def locked(name: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("runtime", RUNTIME),
-        ("demo", RUNTIME + DEMO + BUILD),
+        ("runtime", RUNTIME + EMAIL),
+        ("demo", RUNTIME + DEMO + EMAIL + BUILD),
         ("build", BUILD),
         ("dev", RUNTIME + DEMO + BUILD + GROUPS["test"] + GROUPS["lint"] + GROUPS["examples"]),
     ],

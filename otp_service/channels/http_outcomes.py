@@ -11,7 +11,7 @@ from otp_service.ports import Outcome, Reason, TryResult
 
 
 class Rule(NamedTuple):
-    """What one refusal comes to. `stale`: a fresh timestamp may mend it, and nothing was sent. `overloaded`: whatever the
+    """What one refusal comes to. `stale`: a fresh timestamp may mend it, nothing was sent. `overloaded`: whatever the
     message, the gateway can't."""
 
     outcome: Outcome
