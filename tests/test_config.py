@@ -473,3 +473,39 @@ class TestMerging:
     def test_lets_a_secret_file_replace_a_secret(self) -> None:
         """Never both."""
         assert config.merge({"fingerprint_key": "a"}, {"fingerprint_key_file": "b"}) == {"fingerprint_key_file": "b"}
+
+
+class TestChannelRules:
+    def test_say_what_a_channel_carries_and_when_its_turn_comes(self) -> None:
+        first = tables()["channels"][0]
+        second = {
+            **first,
+            "name": "backup",
+            "purposes": ["login"],
+            "regions": ["CN", "TW"],
+            "prefixes": ["+86138"],
+            "recipient_limits": ["2/1h"],
+            "weight": 3,
+        }
+        rules = read(channels=[first, second]).rules().channels
+        assert [(rule.priority, rule.weight, rule.strict) for rule in rules] == [(0, 1, False), (1, 3, True)]
+        assert rules[0].recipient_windows == (Window(5, 3600),)
+        assert (rules[1].purposes, rules[1].regions) == ({"login"}, {"CN", "TW"})
+        assert (rules[1].prefixes, rules[1].recipient_windows) == (("+86138",), (Window(2, 3600),))
+
+    @pytest.mark.parametrize(
+        ("changes", "fault"),
+        [
+            ({"purposes": ["logon"]}, "channels.primary.purposes: no purpose is called 'logon'"),
+            ({"purposes": ["login"]}, "purposes.signup: no channel carries it"),
+            ({"clients": ["nobody"]}, "channels.primary.clients: no client is called 'nobody'"),
+            ({"regions": ["XX"]}, "channels.primary.regions"),
+            ({"prefixes": ["0086"]}, "channels.primary.prefixes[0]: not in the form that is allowed; write beginnings"),
+            ({"extnos": {"Shop": "1"}}, "channels.primary.extnos"),
+            ({"weight": 0}, "channels.primary.weight: too small"),
+            ({"recipient_limits": ["many"]}, "channels.primary.recipient_limits[0]"),
+        ],
+    )
+    def test_are_checked_at_the_start(self, changes: dict[str, object], fault: str) -> None:
+        first = tables()["channels"][0]
+        assert fault in refusal(channels=[{**first, **changes}])

@@ -30,6 +30,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _test_numbers(config)
     yield from _listeners(config)
     yield from _templates(config)
+    yield from _carried(config)
     for channel in config.channels:
         yield from _texts(config, channel)
 
@@ -43,6 +44,19 @@ def _twins(kind: str, items: Sequence[ChannelSection | Client | WebhookSection])
         seen.add(plain)
 
 
+def _carried(config: Config) -> Iterator[str]:
+    """Every purpose needs a channel, and a channel names only what there is."""
+    clients = [client.name for client in config.clients]
+    for channel in config.channels:
+        for client in channel.clients or ():
+            if client not in clients:
+                known = ", ".join(clients) or "none"
+                yield f"channels.{channel.name}.clients: no client is called {client!r}; there are {known}"
+    for purpose in config.purposes:
+        if not any(channel.purposes is None or purpose in channel.purposes for channel in config.channels):
+            yield f"purposes.{purpose}: no channel carries it; add it to the purposes of one"
+
+
 def _keys(config: Config) -> Iterator[str]:
     try:
         ClientKeys(config.client_keys())
@@ -53,6 +67,11 @@ def _keys(config: Config) -> Iterator[str]:
 def _purposes(config: Config) -> Iterator[str]:
     uses = [(f"clients.{client.name}.purposes", purpose) for client in config.clients for purpose in client.purposes]
     uses += [(f"messages.{purpose}", purpose) for purpose in config.messages]
+    uses += [
+        (f"channels.{channel.name}.purposes", purpose)
+        for channel in config.channels
+        for purpose in channel.purposes or ()
+    ]
     uses += [
         (f"channels.{channel.name}.messages.{purpose}", purpose)
         for channel in config.channels
