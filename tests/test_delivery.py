@@ -147,18 +147,14 @@ def test_deliver_false_looks_like_a_send_of_the_same_moment_when_gateways_refuse
     """T33: delivery states of an unknown account are those of a known one."""
     for gateway in world.gateways:
         gateway.answers = [refused(Reason.CONTENT)] * 64
-    worker, outbox = world.worker()
 
     async def work() -> None:
-        running = asyncio.create_task(worker.run())
-        for n in range(40):
-            world.start(f"+86138001380{n:02d}")
-        await world.is_idle()
-        world.start("+8613900139000", deliver=False)
-        await world.is_idle()
-        worker.stop()
-        await running
-        await outbox.aclose()
+        async with world.working():
+            for n in range(40):
+                world.start(f"+86138001380{n:02d}")
+            await world.is_idle()
+            world.start("+8613900139000", deliver=False)
+            await world.is_idle()
 
     asyncio.run(work())
     ends = {world.get(id).delivery for id in latest_ids(world, "+8613800138000", "+8613900139000")}
@@ -177,19 +173,15 @@ def latest_ids(world: World, *numbers: str) -> list[str]:
 def test_deliver_false_is_trying_while_a_gateway_is_slow(world: World) -> None:
     world.gateways[0].answer_within = 2.0
     world.gateways[0].answers = [silent(0.5)] * 40
-    worker, outbox = world.worker()
 
     async def work() -> None:
-        running = asyncio.create_task(worker.run())
-        for n in range(33):
-            world.start(f"+86138001380{n:02d}")
-        await asyncio.sleep(1.2)
-        unknown = world.start("+8613900139000", deliver=False).verification.id
-        await asyncio.sleep(0.2)
-        assert world.get(unknown).delivery is Delivery.TRYING
-        worker.stop()
-        await running
-        await outbox.aclose()
+        async with world.working():
+            for n in range(33):
+                world.start(f"+86138001380{n:02d}")
+            await world.is_idle()
+            unknown = world.start("+8613900139000", deliver=False).verification.id
+            await asyncio.sleep(0.2)
+            assert world.get(unknown).delivery is Delivery.TRYING
         assert world.get(unknown).delivery is Delivery.ACCEPTED
 
     asyncio.run(work())

@@ -387,16 +387,12 @@ def test_paused_sends_are_refused_and_those_that_wait_are_held_back_until_the_pa
     assert 98 <= (refusal.value.retry_after or 0) <= 100
 
     async def work() -> None:
-        worker, outbox = world.worker()
-        running = asyncio.create_task(worker.run())
-        await asyncio.sleep(0.5)
-        assert world.gateways[0].inbox == []
-        world.move_clock(101)
-        while not world.gateways[0].inbox:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        worker.stop()
-        await running
-        await outbox.aclose()
+        async with world.working():
+            await asyncio.sleep(0.5)
+            assert world.gateways[0].inbox == []
+            world.move_clock(101)
+            while not world.gateways[0].inbox:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     asyncio.run(work())
     assert world.get(id).delivery is Delivery.ACCEPTED
@@ -425,12 +421,8 @@ def test_a_paused_channel_is_passed_over_until_its_pause_ends(world: World) -> N
 
 def started_while_a_worker_runs(world: World, seconds: float, **more: Any) -> Any:
     async def work() -> Any:
-        worker, outbox = world.worker()
-        running = asyncio.create_task(worker.run())
-        started = await asyncio.to_thread(world.start, asking=Asking(wait=seconds), **more)
-        worker.stop()
-        await running
-        await outbox.aclose()
+        async with world.working():
+            started = await asyncio.to_thread(world.start, asking=Asking(wait=seconds), **more)
         return started
 
     return asyncio.run(work())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -171,12 +172,20 @@ class World:
         """Let one worker run until it has done what there is to do, and for `for_seconds` at the least."""
 
         async def work() -> None:
-            worker, outbox = self.worker()
-            running = asyncio.create_task(worker.run())
-            await asyncio.sleep(for_seconds)
-            await self.is_idle()
+            async with self.working():
+                await asyncio.sleep(for_seconds)
+                await self.is_idle()
+
+        asyncio.run(work())
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """A worker that runs inside and is stopped at the end, whatever happens."""
+        worker, outbox = self.worker()
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
             worker.stop()
             await running
             await outbox.aclose()
-
-        asyncio.run(work())

@@ -6,6 +6,7 @@ Who may try is decided in Redis (`take`), where "trying" is written before a byt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import deque
@@ -75,6 +76,15 @@ class _Round:
     last: tuple[str, TryResult] | None = None
     rests: dict[str, float] = field(default_factory=dict)
     """Seconds after which a channel may be asked for this send again, as it said itself."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """For one channel's answer."""
+
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    silent: bool = False
+    """It had not answered in time; that was counted then."""
 
 
 class Delivery:
@@ -161,24 +171,27 @@ class Delivery:
         channel = self._channels[begun.channel]
         holder = current.fence if begun.channel in plan.probes else ""
         current.asked.add(begun.channel)
-        silent = asyncio.Event()
-        task = asyncio.create_task(self._ask(current, begun, channel, holder, silent))
+        waiting = _Waiting()
+        task = asyncio.create_task(self._ask(current, begun, channel, holder, waiting))
         current.open.add(task)
-        await asyncio.wait({task}, timeout=channel.answer_within)
-        if not task.done():
-            silent.set()
+        # Only the gateway's time counts, not Redis's.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(waiting.answered.wait(), channel.answer_within)
+        if not waiting.answered.is_set():
+            waiting.silent = True
             took_ms = round(channel.answer_within * 1000)
             await self._note(Call(channel.name, Judgement.SILENT, None, took_ms, holder))
             return None
         current.open.discard(task)
-        return task.result()
+        return await task
 
-    async def _ask(
-        self, current: _Round, begun: Begun, channel: Channel, holder: str, silent: asyncio.Event
-    ) -> TryResult:
+    async def _ask(self, current: _Round, begun: Begun, channel: Channel, holder: str, waiting: _Waiting) -> TryResult:
         message = self._compose(current.entry, begun)
         started = time.monotonic()
-        result = await channel.deliver(message) if isinstance(message, Message) else message
+        try:
+            result = await channel.deliver(message) if isinstance(message, Message) else message
+        finally:
+            waiting.answered.set()
         took = time.monotonic() - started
         current.last = (channel.name, result)
         current.rests[channel.name] = result.retry_after or 0.0
@@ -189,7 +202,7 @@ class Delivery:
             name = self._composer.report_name(channel.name, result.gateway_id)
             await self._outbox.expect_report(name, current.entry, begun)
         # Silence was counted when it began.
-        judgement = Judgement.NEUTRAL if silent.is_set() else judge(result, took, channel.answer_within)
+        judgement = Judgement.NEUTRAL if waiting.silent else judge(result, took, channel.answer_within)
         call = Call(channel.name, judgement, result, round(took * 1000), holder)
         record = self._outbox.record(current.entry, begun, current.fence, result, round(took * 1000))
         await asyncio.gather(record, self._note(call))
