@@ -422,8 +422,7 @@ def test_a_paused_channel_is_passed_over_until_its_pause_ends(world: World) -> N
 def started_while_a_worker_runs(world: World, seconds: float, **more: Any) -> Any:
     async def work() -> Any:
         async with world.working():
-            started = await asyncio.to_thread(world.start, asking=Asking(wait=seconds), **more)
-        return started
+            return await asyncio.to_thread(world.start, asking=Asking(wait=seconds), **more)
 
     return asyncio.run(work())
 
