@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 
 from otp_service.calls import Asking
+from otp_service.channels import SmsAspxChannel, SmsAspxSettings
+from otp_service.delivery import Voice
 from otp_service.delivery.judging import judge
 from otp_service.delivery.routing import UNWELL, Router, health
 from otp_service.errors import InvalidRequest, RateLimited, RecipientBlocked, Unavailable
+from otp_service.messages import Catalogue
 from otp_service.policy import Window
-from otp_service.ports import Call, Change, Entry, Judgement, Outcome, Reason, Standing, TryResult
+from otp_service.ports import Call, Change, Entry, Judgement, Message, Outcome, Reason, Standing, TryResult
 from otp_service.recipient import parse
 from otp_service.routes import ChannelRule, eligible
 from otp_service.store import RedisStandings, Trips
 from otp_service.verification import Delivery
 from otp_service.verifier import ResendRequest
+from tests.raw_gateway import RawGateway, http_answer, says
 from tests.world import ACCEPTED, MOVABLE, NUMBER, SHOP, World, refused, silent
 
 DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "refused")
@@ -467,3 +471,30 @@ def test_a_person_who_wants_no_more_messages_gets_none(world: World) -> None:
         world.start()
     world.store.suppress(partition, owner, lift=True)
     assert world.start().created
+
+
+# The own port number
+
+
+def test_a_client_has_its_own_port_number_for_each_purpose_and_the_most_exact_one_wins() -> None:
+    voice = Voice(Catalogue({}), None, extnos={"shop": "1", "shop/login": "2", "*/login": "3"})
+    assert [voice.extno(*asked) for asked in (("shop", "login"), ("shop", "signup"), ("bank", "login"))] == [
+        "2",
+        "1",
+        "3",
+    ]
+    assert voice.extno("bank", "signup") == ""
+
+
+def test_the_port_number_of_the_client_reaches_the_gateway() -> None:
+    with RawGateway(says(http_answer(body=b"<returnsms><returnstatus>Success</returnstatus></returnsms>"))) as gateway:
+        settings = SmsAspxSettings("main", f"http://{gateway.host}", account="a", password="b", extno="9")
+        channel = SmsAspxChannel(settings)
+
+        async def deliver() -> None:
+            await channel.deliver(Message(NUMBER, "x", extno="77"))
+            await channel.deliver(Message(NUMBER, "x"))
+            await channel.aclose()
+
+        asyncio.run(deliver())
+    assert [form["extno"] for form in gateway.forms()] == ["77", "9"]
