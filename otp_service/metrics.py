@@ -11,6 +11,10 @@ CHECKS = Counter("otp_checks", "Codes checked, by purpose and result; replays ar
 TRIES = Counter("otp_tries", "Hand-overs to a channel, by what they came to.", ["channel", "outcome", "reason"])
 TRY_SECONDS = Histogram("otp_try_seconds", "How long a channel took to answer.", ["channel"])
 REFUSALS = Counter("otp_refusals", "Requests refused by a limit, by the limit's name.", ["limit"])
+REPORTS = Counter("otp_reports", "Delivery reports acted on, by channel and what they did.", ["channel", "end"])
+REPORT_PUSHES = Counter("otp_report_pushes", "Pushes of reports, by channel and result.", ["channel", "result"])
+REPLIES = Counter("otp_replies", "Replies of handsets, by channel and what they want.", ["channel", "wish"])
+CHANNEL_BALANCE = Gauge("otp_channel_balance", "What the gateway says is left; the same on every worker.", ["channel"])
 WEBHOOKS = Counter("otp_webhooks", "Events and attempts to send them, by webhook and result.", ["webhook", "result"])
 WEBHOOKS_QUEUED = Gauge("otp_webhooks_queued", "Events that wait for a webhook; the same on every worker.", ["webhook"])
 

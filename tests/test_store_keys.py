@@ -42,15 +42,23 @@ PATTERNS = {
     "channel": r"otp:c:[a-z][a-z0-9_-]*",
     "figures": r"otp:cf:[a-z][a-z0-9_-]*:\d+",
     "pauses": r"otp:pauses",
+    "reports": r"otp:\{reports\}:heard",
+    "orphans": r"otp:\{reports\}:orphans",
+    "lease": r"otp:lease:[a-z:_-]+",
     "claim": r"otp:i:[\w-]{22}",
     "client_ip": r"otp:ip:[\w-]{22}",
 }
-WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"}
+WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"} | {
+    "reports",
+    "orphans",
+}
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
 RARE = {"due", "later", "dead", "pauses"}
 """Not always there after a day's flow."""
 OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"installation_events"}
 """Made where somebody listens only: tests/hooks shows them."""
+OF_REPORTS = {"reports", "orphans", "lease"}
+"""Made where gateways report only: tests/reports shows them."""
 
 
 def kind_of(key: bytes) -> str:
@@ -100,7 +108,7 @@ def test_every_key_is_of_a_listed_kind_and_has_a_ttl_or_a_bound(server: Server) 
     seen: dict[str, list[int]] = {}
     for key in ours(world):
         seen.setdefault(kind_of(key), []).append(server.client.pttl(key))
-    assert set(seen) >= set(PATTERNS) - RARE - OF_EVENTS
+    assert set(seen) >= set(PATTERNS) - RARE - OF_EVENTS - OF_REPORTS
     assert not {kind for kind in seen if kind not in PATTERNS}
     assert {kind for kind, lives in seen.items() if -1 in lives} <= WITHOUT_TTL
     longest = {"record": 7500, "scope": 7500, "tries": 72 * 3600, "recipient": 86400, "failures": 86400, "claim": 7200}
@@ -126,6 +134,8 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         "events",
         "<channel>",
         "pauses",
+        "heard",
+        "orphans",
     ]
 
 

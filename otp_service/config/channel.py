@@ -50,6 +50,10 @@ class ChannelSection(Section):
     weight: Int = Field(1, ge=1, le=1000, description="1 to 1000: its share among channels of one priority")
     recipient_limits: Annotated[tuple[Limit, ...], Items] | None = Field(None, description=_WINDOWS)
     extnos: dict[str, str] = Field({}, description='by "client", "client/purpose" or "*/purpose"')
+    reports: Literal["off", "poll", "push"] | None = Field(
+        None, description='"off", "poll" (we ask the gateway) or "push" (it posts to /reports/<name>)'
+    )
+    report_interval: Float = Field(5.0, ge=1, le=3600, description="1 to 3600 seconds between two polls")
     balance_low: Float | None = Field(None, description="a balance below which you want to be told")
 
     signature_style: ClassVar[Literal["brackets", "prefix"]] = "prefix"
@@ -57,6 +61,13 @@ class ChannelSection(Section):
     """Where gateways of this kind reach people at all; None for no bound."""
     carries_text: ClassVar[bool] = True
     """False where the gateway holds the texts and is given the values only."""
+
+    default_reports: ClassVar[Literal["off", "poll", "push"]] = "off"
+    """Off where asking could take rows away from another program of the same account."""
+
+    @property
+    def report_way(self) -> Literal["off", "poll", "push"]:
+        return self.reports or self.default_reports
 
     @property
     def charset(self) -> Literal["utf-8", "gbk"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Annotated, Literal, Self
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -34,6 +35,9 @@ _WINDOWS = 'limits such as ["5/1h", "10/24h"]'
 class Service(Section):
     bind: BindAddress = Field(Address("127.0.0.1", 8000), description='"host:port"')
     admin_bind: BindAddress = Field(Address("127.0.0.1", 9000), description='"host:port"')
+    public_url: str = Field(
+        "", description='the address under which gateways reach this service, such as "https://otp.example.com", or ""'
+    )
     secret_keys: Annotated[tuple[KeyPair, ...], Items] = Field(
         min_length=1, description='["<kid>:<base64 of 32 random bytes>"], made by `otp-service secrets new`'
     )
@@ -47,6 +51,13 @@ class Service(Section):
         if region and region not in SUPPORTED_REGIONS:
             raise ValueError("not an ISO 3166 region")
         return region
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", url):
+            raise ValueError("not an http:// or https:// address without a query")
+        return url
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:

@@ -147,6 +147,12 @@ class Worker:
                 if self._stopping.is_set():
                     return
                 await asyncio.sleep(_AFTER_A_LOSS_SECONDS)
+            except Exception:
+                # One fault of ours must not end a loop, and with it all sends, without a word.
+                _LOG.exception("a step of the worker failed")
+                if self._stopping.is_set():
+                    return
+                await asyncio.sleep(_AFTER_A_LOSS_SECONDS)
             else:
                 return
 

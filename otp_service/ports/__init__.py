@@ -7,6 +7,7 @@ from otp_service.ports.channel import (
     Message,
     NoBalance,
     Outcome,
+    OwnRows,
     Polled,
     Push,
     Pushing,
@@ -39,6 +40,7 @@ from otp_service.ports.outbox import (
     TakeEnd,
     Verdict,
 )
+from otp_service.ports.reports import Account, Accounts, Heard, Kept, Leases, ReportLog, Wish
 from otp_service.ports.standing import Call, Change, Judgement, Pauses, Sky, Standing, Standings
 from otp_service.ports.store import (
     Attempt,
@@ -60,6 +62,8 @@ from otp_service.ports.store import (
 )
 
 __all__ = [
+    "Account",
+    "Accounts",
     "AddressRefused",
     "Attempt",
     "Balance",
@@ -75,6 +79,7 @@ __all__ = [
     "Fate",
     "Finished",
     "Full",
+    "Heard",
     "Hook",
     "HookAnswer",
     "HookFailed",
@@ -82,6 +87,8 @@ __all__ = [
     "HookReceiver",
     "HookState",
     "Judgement",
+    "Kept",
+    "Leases",
     "Logged",
     "Message",
     "Missing",
@@ -92,6 +99,7 @@ __all__ = [
     "OtherLength",
     "Outbox",
     "Outcome",
+    "OwnRows",
     "Pauses",
     "Polled",
     "Prior",
@@ -103,6 +111,7 @@ __all__ = [
     "Reply",
     "Report",
     "ReportEnd",
+    "ReportLog",
     "Row",
     "SendTerms",
     "Sky",
@@ -116,4 +125,5 @@ __all__ = [
     "Unbound",
     "Verdict",
     "View",
+    "Wish",
 ]

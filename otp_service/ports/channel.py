@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 
 class Outcome(StrEnum):
@@ -123,6 +123,13 @@ class Polled(Protocol):
     async def replies(self) -> Sequence[Reply]:
         """Raises `ChannelError`."""
         ...
+
+
+@runtime_checkable
+class OwnRows(Protocol):
+    """A `Polled` channel with a session of its own in each worker: what came to one, no other can ask for."""
+
+    rows_are_own: Literal[True]
 
 
 class Push(NamedTuple):

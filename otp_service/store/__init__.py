@@ -4,16 +4,22 @@ from otp_service.store.connection import connect, connect_async
 from otp_service.store.redis_events import RedisEventLog
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
+from otp_service.store.redis_reports import RedisReportLog, ReportInbox
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
+from otp_service.store.redis_watch import RedisAccounts, RedisLeases
 from otp_service.store.trips import Trips
 
 __all__ = [
+    "RedisAccounts",
     "RedisEventLog",
     "RedisHookQueue",
+    "RedisLeases",
     "RedisOutbox",
+    "RedisReportLog",
     "RedisStandings",
     "RedisStore",
+    "ReportInbox",
     "Trips",
     "connect",
     "connect_async",

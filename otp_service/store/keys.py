@@ -25,6 +25,9 @@
 | `P:c:<channel>`            | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
 | `P:cf:<channel>:<span>`    | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
 | `P:pauses`                 | hash   | sends that an operator holds back           | none: what an operator wrote |
+| `P:{reports}:heard`       | stream | what gateways said later, not acted on yet     | none: the latest 100,000     |
+| `P:{reports}:orphans`     | zset   | of it, what waits for its try to be known      | none: at most 20,000         |
+| `P:lease:<work>`          | string | who does what one worker does at a time        | minutes                      |
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
 | `P:ip:<address>`           | zset   | sends asked for from one address            | the longest window           |
 
@@ -83,6 +86,15 @@ class Keys:
 
     def figures(self, channel: str, span: int) -> str:
         return f"{self._prefix}:cf:{channel}:{span}"
+
+    def reports(self) -> str:
+        return f"{self._prefix}:{{reports}}:heard"
+
+    def orphans(self) -> str:
+        return f"{self._prefix}:{{reports}}:orphans"
+
+    def lease(self, work: str) -> str:
+        return f"{self._prefix}:lease:{work}"
 
     def pauses(self) -> str:
         return f"{self._prefix}:pauses"

@@ -24,7 +24,7 @@ from otp_service.web.edge import Edge
 from otp_service.web.exchange import Request, Response
 from otp_service.web.front import Front
 from otp_service.web.routes import CALLS, Call
-from otp_service.web.service import Service, answer
+from otp_service.web.service import Service, answer, answer_push
 from otp_service.web.trace import TRACE, Trace
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -47,6 +47,7 @@ def create_app(service: Service) -> Flask:
     for call in CALLS:
         rule = call.path.replace("{id}", "<verification:id>")
         app.add_url_rule(rule, call.operation, _view(service, call), methods=[call.method])
+    app.add_url_rule("/reports/<channel>", "reports", _push_view(service), methods=["POST"])
     app.add_url_rule("/livez", "livez", lambda: to_flask(health.livez()))
     app.add_url_rule("/readyz", "readyz", lambda: to_flask(health.readyz(_readiness(service))))
     app.register_blueprint(pages.blueprint(service.version))
@@ -69,6 +70,14 @@ def _view(service: Service, call: Call) -> Callable[..., FlaskResponse]:
     def view(id: str = "") -> FlaskResponse:
         asked = Request.from_environ(request.environ, request.path, id)
         return to_flask(answer(service, endpoint, asked, request.environ[TRACE]))
+
+    return view
+
+
+def _push_view(service: Service) -> Callable[..., FlaskResponse]:
+    def view(channel: str) -> FlaskResponse:
+        asked = Request.from_environ(request.environ, request.path)
+        return to_flask(answer_push(service, channel, asked, request.environ, request.environ[TRACE]))
 
     return view
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from otp_service.api_keys import ClientKeys
 from otp_service.errors import Problem
 from otp_service.policy import Client
 from otp_service.web.exchange import Request, Response
+from otp_service.web.pushes import PushDesk, push_of, read_body
 from otp_service.web.trace import Trace
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Service:
     draining: Callable[[], bool]
     """True once this process should get no more requests."""
     version: str
+    pushes: PushDesk = field(default_factory=PushDesk)
+    """What takes the reports that gateways push."""
 
 
 def answer(service: Service, endpoint: Endpoint, request: Request, trace: Trace) -> Response:
@@ -33,6 +36,19 @@ def answer(service: Service, endpoint: Endpoint, request: Request, trace: Trace)
         client = service.keys.client_for(request.authorization)
         trace.client = client.name
         return endpoint(service.verifier, client, request)
+    except Problem as problem:
+        return trace.refused(problem)
+    except Exception as error:
+        return trace.unforeseen(error)
+
+
+def answer_push(
+    service: Service, channel: str, request: Request, environ: Mapping[str, object], trace: Trace
+) -> Response:
+    """Never raises, as `answer`; the channel's own reader authenticates."""
+    try:
+        body = read_body(request)
+        return service.pushes.take(channel, push_of(environ, request.path, body, service.pushes.public_url))
     except Problem as problem:
         return trace.refused(problem)
     except Exception as error:

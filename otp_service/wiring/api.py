@@ -40,8 +40,11 @@ def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] =
     """The API. `draining` is asked at each `/readyz`: True takes this process out of the balancer."""
     # Imported here: workers and the command line go without Flask.
     from otp_service.web.app import create_app
+    from otp_service.wiring.reports import build_push_desk
 
-    return create_app(Service(verifier, ClientKeys(config.client_keys()), draining, __version__))
+    pushes = build_push_desk(config, build_keyring(config))
+
+    return create_app(Service(verifier, ClientKeys(config.client_keys()), draining, __version__, pushes))
 
 
 def build_admin(is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:

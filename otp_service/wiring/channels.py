@@ -48,6 +48,18 @@ def channel_settings(section: ChannelSection) -> Any:
     return settings(**{field.name: values[field.name] for field in fields(settings)})
 
 
+def check_reports(section: ChannelSection) -> None:
+    """Raises ConfigError where `reports` asks for a way that its protocol does not have."""
+    adapter, module = _adapter(section)
+    channel = getattr(module, adapter.channel)
+    ways = {"off"}
+    ways |= {"poll"} if hasattr(channel, "reports") else set()
+    ways |= {"push"} if hasattr(channel, "read_push") else set()
+    if section.report_way not in ways:
+        allowed = " or ".join(f'"{way}"' for way in sorted(ways))
+        raise ConfigError(f"channels.{section.name}.reports: protocol {section.protocol} has {allowed}")
+
+
 def _adapter(section: ChannelSection) -> tuple[_Adapter, Any]:
     adapter = _ADAPTERS[section.protocol]
     try:

@@ -8,7 +8,7 @@ from otp_service import store
 from otp_service.config import Config
 from otp_service.errors import ConfigError
 from otp_service.store.facts import ServerFacts
-from otp_service.wiring.channels import channel_settings
+from otp_service.wiring.channels import channel_settings, check_reports
 
 
 def ask_server(config: Config) -> ServerFacts:
@@ -42,3 +42,4 @@ def check_start(config: Config, environ: Mapping[str, str]) -> None:
         raise ConfigError("FLASK_DEBUG is set: a debugger gives away codes and keys; unset it")
     for channel in config.channels:
         channel_settings(channel)
+        check_reports(channel)

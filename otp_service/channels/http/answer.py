@@ -23,13 +23,13 @@ class HttpAnswer:
 
     status: int
     body: bytes = field(repr=False)
-    """Decoded; at most `MAX_ANSWER` + 1 bytes, so that a body that was cut is seen to be too long."""
+    """Decoded; at most one byte more than was allowed, so that a body that was cut is seen to be too long."""
     retry_after: float | None = None
     """Seconds, from a `Retry-After` header that could be read."""
 
 
-def read_answer(status: int, headers: Headers, raw: bytes, now: float) -> HttpAnswer:
-    """`raw` is the body as it came, cut to `MAX_ANSWER` + 1 bytes; `now` in seconds since the epoch."""
+def read_answer(status: int, headers: Headers, raw: bytes, now: float, most: int = MAX_ANSWER) -> HttpAnswer:
+    """`raw` is the body as it came, cut to `most` + 1 bytes; `now` in seconds since the epoch."""
     encoding, retry_after = list[bytes](), list[bytes]()
     for name, value in headers:
         lowered = name.lower()
@@ -37,19 +37,19 @@ def read_answer(status: int, headers: Headers, raw: bytes, now: float) -> HttpAn
             encoding.append(value)
         elif lowered == b"retry-after":
             retry_after.append(value)
-    return HttpAnswer(status, _decoded(raw, _joined(encoding)), _retry_after(_joined(retry_after), now))
+    return HttpAnswer(status, _decoded(raw, _joined(encoding), most), _retry_after(_joined(retry_after), now))
 
 
 def _joined(values: list[bytes]) -> str:
     return b", ".join(values).decode("latin-1").strip()
 
 
-def _decoded(raw: bytes, encoding: str) -> bytes:
+def _decoded(raw: bytes, encoding: str, most: int) -> bytes:
     """Some servers compress though we ask them not to. Others would unpack a bomb whole; zlib stops where we say."""
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return raw
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, MAX_ANSWER + 1)
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, most + 1)
     except zlib.error:
         return raw
 

@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 
-from otp_service.channels.http.answer import HttpAnswer
+from otp_service.channels.http.answer import MAX_ANSWER, HttpAnswer
 from otp_service.channels.http.direct import Direct
 from otp_service.channels.http.errors import HttpError
 from otp_service.channels.http.names import LookUp, system_look_up
@@ -47,10 +47,19 @@ class GatewayClient:
                 tls=tls, max_connections=max_connections, keep_idle=keep_idle, clock=clock, look_up=look_up
             )
 
-    async def post(self, url: str, body: bytes, *, content_type: str, deadline: float, address: str = "") -> HttpAnswer:
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        content_type: str,
+        deadline: float,
+        address: str = "",
+        most: int = MAX_ANSWER,
+    ) -> HttpAnswer:
         """`request` for a form or a document."""
         headers = {"Content-Type": content_type}
-        return await self.request("POST", url, body, headers, deadline=deadline, address=address)
+        return await self.request("POST", url, body, headers, deadline=deadline, address=address, most=most)
 
     async def request(
         self,
@@ -61,11 +70,13 @@ class GatewayClient:
         *,
         deadline: float,
         address: str = "",
+        most: int = MAX_ANSWER,
     ) -> HttpAnswer:
         """Send; the answer is whole when this returns. `deadline` is in seconds and covers everything.
 
         `address` is an IP address to connect to in place of the URL's host, which stays what the request and the
-        certificate are for. Headers of yours replace ours, but for those that say where the request goes and ends.
+        certificate are for. `most` bounds the answer's bytes, decoded: only lists need more. Headers of yours replace
+        ours, but for those that say where the request goes and ends.
         Raises `NotSent` or `MaybeSent`; only `asyncio.CancelledError` passes through.
         """
         sending = Sending(deadline)
@@ -73,7 +84,7 @@ class GatewayClient:
             if deadline <= 0:
                 raise TimeoutError
             async with asyncio.timeout(deadline), self._slots:
-                return await self._way.exchange(build_request(method, url, body, headers, address), sending)
+                return await self._way.exchange(build_request(method, url, body, headers, address, most), sending)
         except HttpError:
             raise
         except Exception as error:

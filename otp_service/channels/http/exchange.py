@@ -7,15 +7,16 @@ import functools
 
 import h11
 
-from otp_service.channels.http.answer import MAX_ANSWER, HttpAnswer, read_answer
+from otp_service.channels.http.answer import HttpAnswer, read_answer
 from otp_service.channels.http.line import Line
 from otp_service.channels.http.request import Request
 from otp_service.channels.http.sending import Sending
 
 MAX_HEAD = 64 * 1024
 """Bytes of a status line and headers, of a chunk's size, or of trailers. The largest that servers take is 80 KiB."""
-MAX_WIRE = 8 * MAX_ANSWER
-"""Bytes of one answer with all its heads, interim answers and sizes of chunks. A body sent byte by byte takes six."""
+WIRE_SHARE = 8
+"""Times its cap: bytes of one answer with all its heads, interim answers and sizes of chunks. A body sent byte by byte
+takes six."""
 _BREATHER = 64
 """Events of h11, about 10 µs each, after which other requests get their turn."""
 
@@ -32,12 +33,12 @@ async def exchange(line: Line, request: Request, sending: Sending, now: float) -
         raise ConnectionResetError("the gateway spoke or closed before it was asked")
     sending.begun = True
     line.write(request.wire())
-    head, body = await _read(http, line)
+    head, body = await _read(http, line, request.most)
     ended = http.our_state is h11.DONE and http.their_state is h11.DONE and not http.trailing_data[0]
     names = {name for name, _ in head.headers}
     # Who says two lengths is understood by us in one way, and by whatever stands between in another.
     sound = not {b"content-length", b"transfer-encoding"} <= names
-    return read_answer(head.status_code, head.headers, body, now), ended and sound and line.clean
+    return read_answer(head.status_code, head.headers, body, now, request.most), ended and sound and line.clean
 
 
 @functools.lru_cache(maxsize=16)
@@ -46,14 +47,14 @@ def _request(method: str) -> h11.Request:
     return h11.Request(method=method, target="/", headers=[("Host", "-")])
 
 
-async def _read(http: h11.Connection, line: Line) -> tuple[h11.Response, bytes]:
+async def _read(http: h11.Connection, line: Line, most: int) -> tuple[h11.Response, bytes]:
     head: h11.Response | None = None
     body, wire, events = bytearray(), await _receive(http, line), 0
     while True:
         event = http.next_event()
         if event is h11.NEED_DATA:
             wire += await _receive(http, line)
-            if wire > MAX_WIRE:
+            if wire > WIRE_SHARE * most:
                 raise h11.RemoteProtocolError("an answer without end")
         elif isinstance(event, h11.Data):
             body += event.data
@@ -61,8 +62,8 @@ async def _read(http: h11.Connection, line: Line) -> tuple[h11.Response, bytes]:
             head = event
         elif not isinstance(event, (h11.InformationalResponse, h11.EndOfMessage)):
             raise h11.RemoteProtocolError("no answer")
-        if head and (isinstance(event, h11.EndOfMessage) or len(body) > MAX_ANSWER):
-            return head, bytes(body[: MAX_ANSWER + 1])
+        if head and (isinstance(event, h11.EndOfMessage) or len(body) > most):
+            return head, bytes(body[: most + 1])
         events += 1
         if events % _BREATHER == 0:
             await asyncio.sleep(0)

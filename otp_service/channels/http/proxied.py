@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from otp_service.channels.http.answer import MAX_ANSWER, HttpAnswer, read_answer
+from otp_service.channels.http.answer import HttpAnswer, read_answer
 from otp_service.channels.http.direct import default_tls
 from otp_service.channels.http.errors import NotSent
 from otp_service.channels.http.pool import KEEP_IDLE
@@ -40,7 +40,7 @@ class Proxied:
             raise NotSent("a proxy looks names up by itself: a checked address needs a direct connection")
         transport = self._idle.pop()[1] if self._idle else self._open()
         try:
-            answer = await self._read(await transport.handle_async_request(_foreign(request, sending)))
+            answer = await self._read(await transport.handle_async_request(_foreign(request, sending)), request.most)
         except BaseException:
             await transport.aclose()
             raise
@@ -51,17 +51,17 @@ class Proxied:
         while self._idle:
             await self._idle.pop()[1].aclose()
 
-    async def _read(self, response: httpx.Response) -> HttpAnswer:
+    async def _read(self, response: httpx.Response, most: int) -> HttpAnswer:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         raw = bytearray()
         try:
             async for chunk in response.stream:
                 raw += chunk
-                if len(raw) > MAX_ANSWER:
+                if len(raw) > most:
                     break
         finally:
             await response.aclose()
-        return read_answer(response.status_code, response.headers.raw, bytes(raw[: MAX_ANSWER + 1]), self._clock())
+        return read_answer(response.status_code, response.headers.raw, bytes(raw[: most + 1]), self._clock(), most)
 
     def _open(self) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(

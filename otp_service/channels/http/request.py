@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import httpx
 
+from otp_service.channels.http.answer import MAX_ANSWER
+
 _OURS = frozenset(("host", "accept-encoding", "content-length", "transfer-encoding", "connection", "expect", "upgrade"))
 """Headers that say where a request goes, where it ends and how its answer comes: nobody else's business."""
 _WITH_BODY = ("POST", "PUT", "PATCH")
@@ -41,13 +43,17 @@ class Request:
     target: bytes
     headers: list[tuple[str, str]]
     body: bytes
+    most: int = MAX_ANSWER
+    """Bytes of its answer, decoded."""
 
     def wire(self) -> bytes:
         head = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
         return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (self.method.encode(), self.target, head.encode(), self.body)
 
 
-def build_request(method: str, url: str, body: bytes, headers: Mapping[str, str], address: str) -> Request:
+def build_request(
+    method: str, url: str, body: bytes, headers: Mapping[str, str], address: str, most: int = MAX_ANSWER
+) -> Request:
     """Raises `ValueError`, whose text quotes no value of a header, or `httpx.InvalidURL`, for what can't be sent."""
     method = method.upper()
     if not _TOKEN.fullmatch(method) or method == "CONNECT":
@@ -64,7 +70,7 @@ def build_request(method: str, url: str, body: bytes, headers: Mapping[str, str]
         lines.append(("User-Agent", "otp-service"))
     if body or method in _WITH_BODY:
         lines.append(("Content-Length", str(len(body))))
-    return Request(method, url, place, target, lines, body)
+    return Request(method, url, place, target, lines, body, most)
 
 
 def _line(name: str, value: str) -> tuple[str, str]:

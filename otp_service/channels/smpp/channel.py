@@ -7,7 +7,7 @@ import itertools
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from otp_service.channels.general import kept_id
 from otp_service.channels.smpp import pdu
@@ -33,6 +33,8 @@ class SmppChannel:
     A receipt is acknowledged when it is here; those that no poll has taken are lost when the process ends.
     `tls` is for tests; `first_wait` in seconds, before the second attempt to bind.
     """
+
+    rows_are_own: Literal[True] = True
 
     def __init__(
         self, settings: SmppSettings, *, tls: ssl.SSLContext | None = None, first_wait: float = FIRST_WAIT

@@ -5,24 +5,40 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http import MAX_ANSWER, GatewayClient, HttpAnswer, HttpError
 from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.sms_aspx.answers import Verdict, judge
-from otp_service.channels.sms_aspx.forms import Form, balance_form, mainland_number, send_form
+from otp_service.channels.sms_aspx.boxes import CALLS, MAX_LIST, STATUSES, Fields, read_rows, reply, report
+from otp_service.channels.sms_aspx.forms import Form, balance_form, list_form, mainland_number, send_form
 from otp_service.channels.sms_aspx.leaves import WORDS, Leaves, UnreadableError, read_leaves
+from otp_service.channels.sms_aspx.pushes import read_family_push
 from otp_service.channels.sms_aspx.rules import SUCCESS_WORDS
 from otp_service.channels.sms_aspx.settings import SmsAspxSettings
 from otp_service.channels.words import gateway_words
-from otp_service.ports import Balance, ChannelError, Message, NoBalance, Outcome, Reason, TryResult
+from otp_service.ports import (
+    Balance,
+    ChannelError,
+    Message,
+    NoBalance,
+    Outcome,
+    Push,
+    Reason,
+    Reply,
+    Report,
+    TryResult,
+)
 
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class SmsAspxChannel:
-    """Implements `ports.Channel`. `clock` gives seconds since the epoch: the gateways check our timestamps by it."""
+    """Implements `ports.Channel`, `ports.Polled` and `ports.Pushing`.
+
+    `clock` gives seconds since the epoch: the gateways check our timestamps by it.
+    """
 
     def __init__(
         self,
@@ -66,6 +82,15 @@ class SmsAspxChannel:
         except (HttpError, UnreadableError) as error:
             raise ChannelError(gateway_words(str(error), form.secrets)) from error
 
+    async def reports(self) -> Sequence[Report]:
+        return [found for row in await self._rows(STATUSES) if (found := report(row))]
+
+    async def replies(self) -> Sequence[Reply]:
+        return [found for row in await self._rows(CALLS) if (found := reply(row))]
+
+    def read_push(self, push: Push, now: float) -> Sequence[Report]:
+        return read_family_push(push, self._settings.report_secret, now)
+
     async def aclose(self) -> None:
         await self._client.aclose()
 
@@ -81,9 +106,22 @@ class SmsAspxChannel:
             return Verdict(no_answer(error))
         return judge(answer.status, answer.body, mobile, retry_after=answer.retry_after, hide=form.secrets)
 
-    async def _post(self, form: Form, ends: float) -> HttpAnswer:
+    async def _rows(self, kind: str) -> Sequence[Fields]:
+        form = list_form(self._settings, (STATUSES, CALLS).index(kind), self._clock())
+        if form is None:
+            return ()
+        ends = asyncio.get_running_loop().time() + self.deadline
+        try:
+            answer = await self._post(form, ends, MAX_LIST)
+            if answer.status != 200:
+                raise ChannelError(f"the gateway answered HTTP {answer.status} to the query for its {kind}")
+            return read_rows(answer.body, kind)
+        except (HttpError, UnreadableError) as error:
+            raise ChannelError(gateway_words(str(error), form.secrets)) from error
+
+    async def _post(self, form: Form, ends: float, most: int = MAX_ANSWER) -> HttpAnswer:
         left = ends - asyncio.get_running_loop().time()
-        return await self._client.post(form.url, form.body, content_type=form.content_type, deadline=left)
+        return await self._client.post(form.url, form.body, content_type=form.content_type, deadline=left, most=most)
 
 
 def _balance(leaves: Leaves, form: Form) -> Balance:

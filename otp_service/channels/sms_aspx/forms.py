@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode
 
@@ -13,6 +13,8 @@ from otp_service.channels.sms_aspx.settings import SmsAspxSettings
 
 CHINA = timezone(timedelta(hours=8))
 Fields = list[tuple[str, str]]
+MOST_ROWS = 4000
+"""Of one list: the family's own default."""
 
 _MAINLAND = re.compile(r"\+86(1[3-9][0-9]{9})")
 
@@ -40,8 +42,19 @@ def send_form(settings: SmsAspxSettings, mobile: str, text: str, now: float) -> 
 
 def balance_form(settings: SmsAspxSettings, now: float) -> Form | None:
     """None when the profile has no such call."""
-    build = _BALANCE.get(settings.profile)
-    return _form(settings, "overage", build(settings, china_time(now))) if build else None
+    build = _LOGINS.get(settings.profile)
+    if build is None:
+        return None
+    return _form(settings, "overage", [("action", "overage"), *build(settings, china_time(now))])
+
+
+def list_form(settings: SmsAspxSettings, place: int, now: float) -> Form | None:
+    """Asks for reports (0) or replies (1); None when the profile has no such call."""
+    build = _LOGINS.get(settings.profile)
+    if build is None:
+        return None
+    fields = [("action", "query"), *build(settings, china_time(now)), ("statusNum", str(MOST_ROWS))]
+    return replace(_form(settings, "query", fields), url=settings.list_address(place))
 
 
 def china_time(now: float) -> str:
@@ -124,9 +137,10 @@ _SEND: dict[str, Callable[[SmsAspxSettings, str, str, str], Fields]] = {
     "huaxin": _huaxin,
     "miaodi": _miaodi,
 }
-_BALANCE: dict[str, Callable[[SmsAspxSettings, str], Fields]] = {
-    "seed": lambda settings, stamp: [("action", "overage"), *_login(settings)],
-    "classic": lambda settings, stamp: [("action", "overage"), *_login(settings)],
-    "v2": lambda settings, stamp: [("action", "overage"), ("rt", "json"), *_signed_login(settings, stamp)],
-    "huaxin": lambda settings, stamp: [("action", "overage"), *_hashed_login(settings)],
+_LOGINS: dict[str, Callable[[SmsAspxSettings, str], Fields]] = {
+    "seed": lambda settings, stamp: _login(settings),
+    "classic": lambda settings, stamp: _login(settings),
+    "v2": lambda settings, stamp: [("rt", "json"), *_signed_login(settings, stamp)],
+    "huaxin": lambda settings, stamp: _hashed_login(settings),
 }
+"""For what is asked of an account; miaodi has no such calls."""

@@ -56,7 +56,7 @@ class Leaves:
 
 def read_leaves(body: bytes) -> Leaves:
     """Raises `UnreadableError`: empty, neither JSON nor XML, HTML, a DTD, cut JSON, or two values of one name."""
-    text = _decoded(body.strip(_EDGES))
+    text = decoded(body)
     if text.startswith("{"):
         return _from_json(text)
     if text.startswith("<"):
@@ -64,8 +64,10 @@ def read_leaves(body: bytes) -> Leaves:
     raise UnreadableError("the answer is neither JSON nor XML" if text else "the answer is empty")
 
 
-def _decoded(body: bytes) -> str:
-    """UTF-8 when it is UTF-8, whatever is declared; else gb18030, which holds GBK and GB2312."""
+def decoded(body: bytes) -> str:
+    """The text without what stands around it: UTF-8 when it is UTF-8, whatever is declared; else gb18030, which holds GBK
+    and GB2312."""
+    body = body.strip(_EDGES)
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -160,13 +162,17 @@ def _json_rows(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _from_xml(text: str) -> Leaves:
-    if _DECLARES.search(text):
-        raise UnreadableError("the answer declares a document type or an entity")
+    refuse_declarations(text)
     try:
         # No DTD gets this far, the size is capped, and expat does not open what entities name.
         return _from_tree(ElementTree.fromstring(text))  # noqa: S314
     except (ElementTree.ParseError, ValueError):
         return _salvaged(text)
+
+
+def refuse_declarations(text: str) -> None:
+    if _DECLARES.search(text):
+        raise UnreadableError("the answer declares a document type or an entity")
 
 
 def _from_tree(root: ElementTree.Element, *, salvaged: bool = False) -> Leaves:

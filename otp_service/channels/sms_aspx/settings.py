@@ -24,6 +24,13 @@ PATHS = {
     "huaxin": Paths("/smsJson.aspx", "/smsJson.aspx"),
     "miaodi": Paths("/20150822/industrySMS/sendSMS", "/20150822/industrySMS/sendSMS", action_in_query=False),
 }
+REPORT_PATHS = {
+    "seed": ("statusApi.aspx", "callApi.aspx"),
+    "classic": ("statusApi.aspx", "callApi.aspx"),
+    "v2": ("v2statusApi.aspx", "v2callApi.aspx"),
+    "huaxin": ("statusJsonApi.aspx", "callJsonApi.aspx"),
+}
+"""Of reports and replies, beside the path of sending; miaodi has none."""
 ENCODINGS = ("utf-8", "gbk")
 
 
@@ -46,6 +53,9 @@ class SmsAspxSettings:
     proxy: str = field(default="", repr=False)
     """`http://host:port` or https; empty for a direct connection. The environment's proxies are never used."""
 
+    report_secret: str = field(default="", repr=False)
+    """Who knows it may push reports; empty: nobody may."""
+
     def __post_init__(self) -> None:
         self._one_of("profile", self.profile, tuple(PATHS))
         self._one_of("encoding", self.encoding, ENCODINGS)
@@ -66,6 +76,12 @@ class SmsAspxSettings:
         path = standard if parts.path in ("", "/") else parts.path
         query = f"action={action}" if paths.action_in_query else ""
         return parts._replace(path=path, query=query).geturl()
+
+    def list_address(self, place: int) -> str:
+        """Where reports (0) or replies (1) are asked for. Raises KeyError for a profile that has no such call."""
+        parts = urlsplit(self.address("query"))
+        folder = parts.path.rpartition("/")[0]
+        return parts._replace(path=f"{folder}/{REPORT_PATHS[self.profile][place]}").geturl()
 
     def _one_of(self, key: str, value: str, allowed: tuple[str, ...]) -> None:
         if value not in allowed:

@@ -118,6 +118,10 @@ class HttpTemplate(FreeSection):
     def charset(self) -> Literal["utf-8", "gbk"]:
         return "gbk" if self.encoding == "gbk" and self.content_type != "json" else "utf-8"
 
+    @property
+    def report_way(self) -> Literal["off", "poll", "push"]:
+        return self.reports or ("push" if self.report_secrets else "off")
+
     def warnings(self) -> list[str]:
         logged = sorted(_template("url", self.url).names & _LOGGED)
         if not logged:

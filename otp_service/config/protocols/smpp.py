@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
@@ -18,6 +18,9 @@ class Smpp(FreeSection):
     """Bound as a transceiver; lengths are those of the specification, or more where SMSC are known to take it."""
 
     protocol: Literal["smpp"] = Field(description='"smpp"')
+
+    default_reports: ClassVar[Literal["off", "poll", "push"]] = "poll"
+
     host: str = Field(min_length=1, max_length=253, description='a host such as "smsc.example.com"')
     port: Int = Field(2775, ge=1, le=65535, description="1 to 65535; 2775 is usual, 3550 with TLS")
     tls: bool = Field(False, description="true or false")

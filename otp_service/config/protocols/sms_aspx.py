@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from otp_service.config.channel import ChannelSection, http_address
 from otp_service.policy import Window
@@ -25,6 +25,9 @@ class SmsAspx(ChannelSection):
     extno: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,10}$")] = Field(
         "", description="at most 10 digits, in quotes"
     )
+    report_secret: SecretStr | None = Field(
+        None, min_length=16, description="at least 16 characters, or report_secret_file: who knows it may push reports"
+    )
     signature: str = Field(min_length=2, max_length=20, description="2 to 20 characters, without 【】")
 
     signature_style: ClassVar[Literal["brackets", "prefix"]] = "brackets"
@@ -38,6 +41,14 @@ class SmsAspx(ChannelSection):
     def default_recipient_limits(self) -> tuple[Window, ...]:
         """Their documents: miaodi 4 an hour, others of the family 5."""
         return (Window(4 if self.profile == "miaodi" else 5, 3600),)
+
+    @model_validator(mode="after")
+    def _can_report(self) -> Self:
+        if self.reports == "poll" and self.profile == "miaodi":
+            raise ValueError('reports: profile miaodi has no query for reports; write "push" or "off"')
+        if self.reports == "push" and self.report_secret is None:
+            raise ValueError("report_secret: missing; reports are pushed to an address that anybody may write to")
+        return self
 
     @field_validator("url")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator
@@ -17,6 +17,9 @@ class Webhook(FreeSection):
     """A program of the operator's that sends by itself, and is asked by a signed POST."""
 
     protocol: Literal["webhook"] = Field(description='"webhook"')
+
+    default_reports: ClassVar[Literal["off", "poll", "push"]] = "push"
+
     url: str = Field(description='the sender\'s address, such as "https://sender.example.com/messages"')
     secrets: Annotated[tuple[WebhookSecret, ...], Items] = Field(
         min_length=1, max_length=2, description=WEBHOOK_SECRETS_HINT
