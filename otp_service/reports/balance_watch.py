@@ -16,6 +16,8 @@ from otp_service.seldom import Seldom
 _LOG = structlog.get_logger("otp_service.reports")
 
 ASK_SECONDS = 300.0
+FIRST_SECONDS = 15.0
+"""From the start: a worker that is started again and again asks no gateway each time."""
 LOOK_SECONDS = 15.0
 """How old the gauge of a worker that does not ask itself may be."""
 _LEASE = "balance"
@@ -32,22 +34,28 @@ class BalanceWatch:
     """The lease lasts as long as an answer is good, and is kept by who holds it."""
 
     def __init__(
-        self, watched: Sequence[Watched], accounts: Accounts, leases: Leases, events: EventLog, holder: str
+        self,
+        watched: Sequence[Watched],
+        accounts: Accounts,
+        leases: Leases,
+        events: EventLog,
+        holder: str,
+        first_seconds: float = FIRST_SECONDS,
     ) -> None:
         self._watched = watched
         self._accounts = accounts
         self._leases = leases
         self._events = events
         self._holder = holder
-        self._asked = -math.inf
+        self._asks_from = time.monotonic() + first_seconds
         self._mute: set[str] = set()
         self._seldom = Seldom(12 * ASK_SECONDS)
 
     async def step(self) -> float:
         """Look, and ask where it is time. Raises StoreDown."""
         is_ours = await self._leases.hold(_LEASE, self._holder, round(ASK_SECONDS * 1000))
-        if is_ours and time.monotonic() - self._asked >= ASK_SECONDS:
-            self._asked = time.monotonic()
+        if is_ours and time.monotonic() >= self._asks_from:
+            self._asks_from = time.monotonic() + ASK_SECONDS
             for one in self._watched:
                 await self._ask(one)
         for name, account in zip(self._names, await self._accounts.look(self._names), strict=True):

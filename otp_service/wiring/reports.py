@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import redis.asyncio
+from typing import TYPE_CHECKING
 
 from otp_service import store
 from otp_service.config import Config
@@ -16,6 +15,9 @@ from otp_service.ports import Channel, EventLog, Outbox, OwnRows, Polled, Pushin
 from otp_service.reports import Actor, BalanceWatch, Ear, Poller, Rounds, Watched
 from otp_service.web.pushes import PushDesk, ReadPush
 from otp_service.wiring.channels import build_channel
+
+if TYPE_CHECKING:
+    import redis.asyncio
 
 OFF, POLL, PUSH = "off", "poll", "push"
 

@@ -65,8 +65,7 @@ def read_leaves(body: bytes) -> Leaves:
 
 
 def decoded(body: bytes) -> str:
-    """The text without what stands around it: UTF-8 when it is UTF-8, whatever is declared; else gb18030, which holds GBK
-    and GB2312."""
+    """Stripped; UTF-8 when it is UTF-8, whatever is declared; else gb18030, which holds GBK and GB2312."""
     body = body.strip(_EDGES)
     try:
         return body.decode("utf-8")
