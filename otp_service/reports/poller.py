@@ -48,18 +48,22 @@ class Poller:
         self._interval = interval
         self._alone = alone
         self._lease = f"poll:{ear.channel}"
+        self._asked = float("-inf")
         self._unkept: list[Heard] = []
         self._seldom = Seldom()
 
     async def step(self) -> float:
-        """One poll; the seconds until the next. Raises StoreDown."""
+        """Ask, if it is time; the seconds until the next look. Raises StoreDown."""
         await self._write_down()
         lease_ms = round((_LONGEST_POLL_SECONDS + 2 * self._interval) * 1000)
         if self._alone and not await self._leases.hold(self._lease, self._holder, lease_ms):
             return self._interval
+        if not await self._is_time():
+            return self._interval
+        self._asked = time.monotonic()
         await self._ask("reports", self._reports)
         await self._ask("replies", self._replies)
-        return await self._pause()
+        return self._interval
 
     async def leave(self) -> None:
         """Write down what is left, and let another worker ask. Raises StoreDown."""
@@ -89,7 +93,9 @@ class Poller:
         await self._log.keep(self._unkept)
         self._unkept = []
 
-    async def _pause(self) -> float:
+    async def _is_time(self) -> bool:
+        """A worker's own rows cost no gateway a question; others are asked often only while much may come."""
+        if not self._alone or time.monotonic() - self._asked >= SLOW_SECONDS:
+            return True
         sky = await self._standings.look([self._ear.channel])
-        quick = sky.now - sky.standings[self._ear.channel].last_call < QUICK_MS
-        return self._interval if quick or not self._alone else max(self._interval, SLOW_SECONDS)
+        return sky.now - sky.standings[self._ear.channel].last_call < QUICK_MS

@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 from otp_service import metrics
 from otp_service.delivery.crew import Crew
 from otp_service.errors import RecipientBlocked
-from otp_service.ports import Balance, ChannelError, NoBalance, Reply, StoreDown, Wish
+from otp_service.ports import Balance, Call, ChannelError, Judgement, NoBalance, Reply, StoreDown, Wish
 from otp_service.reports import Rounds, Watched, wish
 from otp_service.verification import Delivery
 from tests.reports.report_world import Desk, TalkingGateway, act, at_a_desk, row, sent
-from tests.world import BANK, NUMBER, SHOP, World
+from tests.world import ACCEPTED, BANK, NUMBER, SHOP, World
 
 
 def test_a_poll_writes_down_what_it_is_given_before_anybody_acts(world: World) -> None:
@@ -37,11 +37,10 @@ def test_one_worker_asks_and_another_takes_over_when_it_has_left(world: World) -
         other._holder = "w2"
         await one.step()
         await other.step()
-        await one.step()
-        assert (first.asked, second.asked) == (2, 0)
+        assert (first.asked, second.asked) == (1, 0)
         await one.leave()
         await other.step()
-        assert (first.asked, second.asked) == (2, 1)
+        assert (first.asked, second.asked) == (1, 1)
 
     at_a_desk(world, work)
 
@@ -57,12 +56,27 @@ def test_a_channel_whose_rows_are_each_worker_s_own_is_asked_by_each(world: Worl
     assert (first.asked, second.asked) == (1, 1)
 
 
-def test_it_asks_often_while_something_is_expected_and_once_a_minute_afterwards(world: World) -> None:
+def test_it_asks_often_while_something_is_expected_and_once_a_minute_otherwise(world: World) -> None:
     world.freeze_clock()
-    sent(world)
-    assert at_a_desk(world, lambda desk: desk.poller(TalkingGateway(), interval=5).step()) == 5
-    world.move_clock(3600)
-    assert at_a_desk(world, lambda desk: desk.poller(TalkingGateway(), interval=5).step()) == 60
+    gateway = TalkingGateway()
+
+    async def work(desk: Desk) -> None:
+        poller = desk.poller(gateway)
+        for _ in range(3):
+            assert await poller.step() == 5.0
+        assert gateway.asked == 1
+        poller._asked -= 60
+        await poller.step()
+        assert gateway.asked == 2
+        await desk.standings.note(Call("primary", Judgement.GOOD, ACCEPTED, 10))
+        for _ in range(3):
+            await poller.step()
+        assert gateway.asked == 5
+        world.move_clock(901)
+        await poller.step()
+        assert gateway.asked == 5
+
+    at_a_desk(world, work)
 
 
 def test_what_redis_does_not_take_is_written_down_later(world: World) -> None:
@@ -88,7 +102,7 @@ def test_a_gateway_that_gives_no_reports_is_said_to_once_a_minute(world: World) 
     gateway = TalkingGateway(said=[ChannelError("密码错了")] * 3)
 
     async def work(desk: Desk) -> None:
-        poller = desk.poller(gateway)
+        poller = desk.poller(gateway, alone=False)
         for _ in range(3):
             await poller.step()
 
