@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 from otp_service import metrics
 from otp_service.delivery.crew import Crew
 from otp_service.errors import RecipientBlocked
-from otp_service.ports import Balance, Call, ChannelError, Judgement, NoBalance, Reply, StoreDown, Wish
+from otp_service.ports import Balance, Call, Change, ChannelError, Judgement, NoBalance, Reply, StoreDown, Wish
 from otp_service.reports import Rounds, Watched, wish
 from otp_service.verification import Delivery
+from otp_service.wiring.announcing import Announcer
 from tests.reports.report_world import Desk, TalkingGateway, act, at_a_desk, row, sent
 from tests.world import ACCEPTED, BANK, NUMBER, SHOP, World
 
@@ -226,6 +227,17 @@ def test_a_channel_without_a_balance_hinders_none(world: World, error: ChannelEr
     mute, other = TalkingGateway("mute", left=error), TalkingGateway("other", left=Balance("5"))
     at_a_desk(world, lambda desk: desk.watch(Watched(mute), Watched(other)).step())
     assert world.server.client.hget("otp:c:other", "balance") == b"5"
+
+
+def test_a_channel_that_opens_or_closes_is_told_without_keeping_its_send_waiting(world: World) -> None:
+    async def work(desk: Desk) -> None:
+        announcer = Announcer(desk.events)
+        for change in (Change.OPENED, Change.CLOSED):
+            announcer("primary", change)
+            await announcer.aclose()
+
+    at_a_desk(world, work)
+    assert told(world) == [b"channel.opened", b"channel.closed"]
 
 
 # --- the crew ---------------------------------------------------------------------------------------------------------

@@ -26,6 +26,10 @@ class Aliyun(TemplatedChannel):
         None, description="at least 16 letters and digits, or push_secret_file; it follows ?key= in the pushes' address"
     )
 
+    @property
+    def report_way(self) -> Literal["off", "poll", "push"]:
+        return self.reports or ("push" if self.push_secret else "off")
+
     @field_validator("url")
     @classmethod
     def _is_a_host(cls, url: str) -> str:

@@ -27,6 +27,10 @@ class Twilio(ChannelSection):
     )
     status_callback: str = Field("", description="the address at which Twilio is to report, with https://")
 
+    @property
+    def report_way(self) -> Literal["off", "poll", "push"]:
+        return self.reports or ("push" if self.status_callback else "off")
+
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:

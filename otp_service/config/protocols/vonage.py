@@ -25,6 +25,10 @@ class Vonage(ChannelSection):
     )
     callback: str = Field("", description="the address at which Vonage is to report, with https://")
 
+    @property
+    def report_way(self) -> Literal["off", "poll", "push"]:
+        return self.reports or ("push" if self.signature_secret else "off")
+
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:
