@@ -243,6 +243,32 @@ def test_a_channel_that_opens_or_closes_is_told_without_keeping_its_send_waiting
 # --- the crew ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_fault_in_one_step_of_the_worker_ends_none_of_its_loops(world: World) -> None:
+    async def work() -> None:
+        worker, outbox = world.worker()
+        wake, faults, fell = outbox.wake, [ValueError("a fault of ours")], asyncio.Event()
+
+        async def falls(count: int) -> Any:
+            if faults:
+                fell.set()
+                raise faults.pop()
+            return await wake(count)
+
+        outbox.wake = falls  # type: ignore[method-assign]
+        running = asyncio.create_task(worker.run())
+        world.start()
+        await world.is_idle()
+        await fell.wait()
+        worker.stop()
+        assert await running
+        await outbox.aclose()
+
+    with capture_logs() as logs:
+        asyncio.run(work())
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["a step of the worker failed"]
+    assert len(world.gateways[0].inbox) == 1
+
+
 class Fragile:
     """Falls twice, then works until it is stopped."""
 

@@ -29,6 +29,8 @@ from otp_service.policy import Client
 from otp_service.verification import Delivery, Verification
 from otp_service.verifier import StartRequest
 from otp_service.webhook_signature import sign
+from otp_service.wiring.server import check_start
+from tests.reports.report_world import counted
 from tests.world import Server
 
 SHOP = Client("shop", frozenset({"login", "signup"}))
@@ -221,6 +223,34 @@ def test_t57_pushes_that_are_not_the_gateway_s_are_refused_and_said_to_once(make
     assert sorted(line["channel"] for line in warnings) == ["primary", "unknown"]
     assert SECRET not in str(logs)
     assert MOBILE not in str(logs)
+
+
+def test_t57_a_push_that_is_replayed_is_taken_and_changes_nothing(make: Callable[..., Place]) -> None:
+    """A gateway that missed our answer does the same."""
+    place = make(profile="classic", reports="push", report_secret=SECRET)
+    with place.api() as url, place.worker(), httpx.Client(base_url=url, trust_env=False) as http:
+        id = place.start()
+        until(lambda: place.get(id).delivery is Delivery.ACCEPTED)
+        [only] = place.get(id).tries
+        before = counted("duplicate")
+        body = json.dumps({"statusbox": [{"mobile": MOBILE, "taskid": only.gateway_id, "status": "10"}]}).encode()
+        headers = sign([SECRET], "m1", int(time.time()), body)
+        for _ in range(2):
+            assert http.post("/reports/primary", content=body, headers=headers).status_code == 200
+        until(lambda: counted("duplicate") == before + 1)
+    assert place.get(id).delivery is Delivery.DELIVERED
+    assert len(place.codes()) == 1
+
+
+@pytest.mark.parametrize("way", ["poll", "push"])
+def test_a_protocol_without_reports_refuses_a_way_to_them(make: Callable[..., Place], way: str) -> None:
+    place = make(profile="classic")
+    mute = place.loaded.channels[0].model_copy(update={"reports": way})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("otp_service.channels.sms_aspx.SmsAspxChannel.reports")
+        patch.delattr("otp_service.channels.sms_aspx.SmsAspxChannel.read_push")
+        with pytest.raises(ConfigError, match=r'channels\.primary\.reports: protocol sms_aspx has "off"'):
+            check_start(place.loaded.model_copy(update={"channels": (mute,)}), {})
 
 
 def test_a_way_that_a_protocol_does_not_have_is_refused_at_the_start(make: Callable[..., Place]) -> None:
