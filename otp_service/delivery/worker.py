@@ -58,6 +58,14 @@ class Worker:
 
     async def run(self, drain_seconds: float = 20.0) -> bool:
         """Work until `stop`; then give what is under way `drain_seconds`. True when all of it was finished."""
+        try:
+            return await self._run(drain_seconds)
+        finally:
+            # Whoever is cancelled here may have children that missed it: a cancel within a call of Redis can be lost.
+            self._stopping.set()
+            self._drained.set()
+
+    async def _run(self, drain_seconds: float) -> bool:
         await self._until_it_works(self._outbox.open)
         await self._until_it_works(self._look)
         self.ready = True

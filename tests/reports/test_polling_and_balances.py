@@ -269,6 +269,21 @@ def test_a_fault_in_one_step_of_the_worker_ends_none_of_its_loops(world: World) 
     assert len(world.gateways[0].inbox) == 1
 
 
+def test_a_worker_that_is_cancelled_leaves_no_loop_running(world: World) -> None:
+    async def work() -> set[asyncio.Task[Any]]:
+        worker, outbox = world.worker()
+        running = asyncio.create_task(worker.run())
+        while not worker.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        running.cancel()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        _, unfinished = await asyncio.wait(left, timeout=20)
+        await outbox.aclose()
+        return unfinished
+
+    assert asyncio.run(work()) == set()
+
+
 class Fragile:
     """Falls twice, then works until it is stopped."""
 
