@@ -42,10 +42,12 @@ PATTERNS = {
     "channel": r"otp:c:[a-z][a-z0-9_-]*",
     "figures": r"otp:cf:[a-z][a-z0-9_-]*:\d+",
     "pauses": r"otp:pauses",
+    "workers": r"otp:workers",
+    "worker": r"otp:worker:[\w.-]+",
     "claim": r"otp:i:[\w-]{22}",
     "client_ip": r"otp:ip:[\w-]{22}",
 }
-WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"}
+WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses", "workers"}
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
 RARE = {"due", "later", "dead", "pauses"}
 """Not always there after a day's flow."""
@@ -126,6 +128,7 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         "events",
         "<channel>",
         "pauses",
+        "workers",
     ]
 
 

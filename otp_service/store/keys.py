@@ -25,6 +25,8 @@
 | `P:c:<channel>`            | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
 | `P:cf:<channel>:<span>`    | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
 | `P:pauses`                 | hash   | sends that an operator holds back           | none: what an operator wrote |
+| `P:workers`                | zset   | workers, by the moment of their latest sign | none: who is silent is dropped |
+| `P:worker:<name>`          | string | what a worker says of itself, JSON          | 10 s                         |
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
 | `P:ip:<address>`           | zset   | sends asked for from one address            | the longest window           |
 
@@ -86,6 +88,12 @@ class Keys:
 
     def pauses(self) -> str:
         return f"{self._prefix}:pauses"
+
+    def workers(self) -> str:
+        return f"{self._prefix}:workers"
+
+    def worker(self, name: str) -> str:
+        return f"{self._prefix}:worker:{name}"
 
     def outbox(self, partition: int) -> str:
         return f"{self._tags[partition]}:outbox"

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from otp_service import store
+from otp_service import __version__, store
 from otp_service.config import Config
 from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
 from otp_service.delivery.worker import BLOCK_MS
@@ -32,8 +32,10 @@ async def build_worker(config: Config) -> AsyncIterator[Worker]:
     router = Router(store.RedisStandings(trips, config.redis.prefix), rules.channels, deadlines)
     delivery = Delivery(outbox, Route(channels, router, config.routing.on_unknown), composer)
     idle_ms = round(3000 * max(channel.deadline for channel in channels))
+    presence = store.RedisPresence(trips, config.redis.prefix)
+    concurrency = config.delivery.concurrency
     try:
-        yield Worker(outbox, delivery, router, name, config.delivery.concurrency, idle_ms)
+        yield Worker(outbox, delivery, router, name, concurrency, idle_ms, presence=presence, version=__version__)
     finally:
         for channel in channels:
             await channel.aclose()
