@@ -49,7 +49,7 @@ PATTERNS = {
 }
 WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses", "workers"}
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
-RARE = {"due", "later", "dead", "pauses"}
+RARE = {"due", "later", "dead", "pauses", "workers", "worker"}
 """Not always there after a day's flow."""
 OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"installation_events"}
 """Made where somebody listens only: tests/hooks shows them."""

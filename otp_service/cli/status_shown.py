@@ -9,7 +9,7 @@ from otp_service.cli.operating import ago, moment, span, until
 from otp_service.cli.output import print_section
 from otp_service.config import Config
 from otp_service.delivery.routing import health
-from otp_service.ports import ChannelState, HookState, Installation
+from otp_service.ports import ChannelState, HookState, Installation, Pause, WorkerSign
 from otp_service.store.facts import ServerFacts
 
 
@@ -52,49 +52,57 @@ def document(
 ) -> dict[str, Any]:
     if facts is None or seen is None:
         return {"redis": {"up": False}}
-    kind = "valkey" if facts.is_valkey else "redis"
     lowest = {channel.name: channel.balance_low for channel in config.channels}
+    queue = seen.queue
     return {
         "at": moment(seen.now),
-        "redis": {
-            "up": True,
-            "kind": kind,
-            "version": facts.version,
-            "role": facts.role,
-            "aof": facts.aof,
-            "eviction_policy": facts.eviction_policy,
-        },
-        "workers": [
-            {
-                "name": one.name,
-                "version": one.version,
-                "started_at": moment(one.seen - one.up_ms),
-                "seen_at": moment(one.seen),
-                "in_flight": one.in_flight,
-                "done": one.done,
-            }
-            for one in seen.workers
-        ],
+        "redis": _redis(facts),
+        "workers": [_worker(one) for one in seen.workers],
         "queue": {
-            "depth": seen.queue.depth,
-            "oldest_seconds": seen.queue.oldest_ms / 1000,
-            "later": seen.queue.later,
-            "dead_letters": seen.queue.dead,
+            "depth": queue.depth,
+            "oldest_seconds": queue.oldest_ms / 1000,
+            "later": queue.later,
+            "dead_letters": queue.dead,
         },
         "channels": [{**_channel(one, seen.now), "balance_low": lowest.get(one.name)} for one in seen.channels],
-        "pauses": [
-            {"what": one.what, "until": moment(one.until), "since": moment(one.since), "by": one.by}
-            for one in seen.pauses
-        ],
-        "webhooks": [
-            {
-                "name": one.name,
-                "queued": one.queued,
-                "overdue_seconds": one.oldest_due_ms / 1000,
-                "gone_since": moment(one.gone_since or 0),
-            }
-            for one in hooks
-        ],
+        "pauses": [_pause(one) for one in seen.pauses],
+        "webhooks": [_webhook(one) for one in hooks],
+    }
+
+
+def _redis(facts: ServerFacts) -> dict[str, Any]:
+    return {
+        "up": True,
+        "kind": "valkey" if facts.is_valkey else "redis",
+        "version": facts.version,
+        "role": facts.role,
+        "aof": facts.aof,
+        "eviction_policy": facts.eviction_policy,
+    }
+
+
+def _worker(one: WorkerSign) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "version": one.version,
+        "started_at": moment(one.seen - one.up_ms),
+        "seen_at": moment(one.seen),
+        "in_flight": one.in_flight,
+        "done": one.done,
+    }
+
+
+def _pause(one: Pause) -> dict[str, Any]:
+    return {"what": one.what, "until": moment(one.until), "since": moment(one.since), "by": one.by}
+
+
+def _webhook(one: HookState) -> dict[str, Any]:
+    overdue = one.oldest_due_ms / 1000
+    return {
+        "name": one.name,
+        "queued": one.queued,
+        "overdue_seconds": overdue,
+        "gone_since": moment(one.gone_since or 0),
     }
 
 
