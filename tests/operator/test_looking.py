@@ -13,9 +13,12 @@ from otp_service.ports import Installation, Origin, Reason, RecipientLimits, Sto
 from otp_service.store import RedisOperations, RedisPresence, Trips, connect
 from otp_service.store.figures import SPAN_SECONDS, in_the_last_hour, spans
 from otp_service.store.operations import MOST_PAUSES
+from otp_service.verification import Delivery
 from tests.world import MOVABLE, NUMBER, World, refused
 
 HOUR = 3_600_000
+PATIENCE = 30.0
+"""Seconds until a test gives up; none waits for time to pass."""
 
 
 def look(world: World) -> Installation:
@@ -44,19 +47,35 @@ def test_a_send_that_is_put_off_keeps_its_age(world: World) -> None:
     world.operations.pause_sends("region:CN", HOUR, "a@b")
 
     async def work() -> None:
-        worker, outbox = world.worker()
-        running = asyncio.create_task(worker.run())
-        await world.is_idle()
-        assert look(world).queue.later == 1
-        world.move_clock(40)
-        while not look(world).queue.depth:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        assert look(world).queue.oldest_ms >= 40_000
-        worker.stop()
-        await running
-        await outbox.aclose()
+        async with asyncio.timeout(PATIENCE), world.working():
+            await world.is_idle()
+            assert look(world).queue.later == 1
+            world.move_clock(40)
+            while not look(world).queue.depth:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert look(world).queue.oldest_ms >= 40_000
 
     asyncio.run(work())
+
+
+def test_a_send_that_met_paused_channels_leaves_soon_after_a_resume(world: World) -> None:
+    """An operator may end a pause at any time: the send looks again, and is not given up for the hour that was said."""
+    id = world.start().verification.id
+    for gateway in world.gateways:
+        world.operations.pause_channel(gateway.name, HOUR, "a@b")
+
+    async def work() -> None:
+        async with asyncio.timeout(PATIENCE), world.working():
+            await world.is_idle()
+            assert look(world).queue.later == 1
+            for gateway in world.gateways:
+                world.operations.resume_channel(gateway.name)
+            world.move_clock(9)
+            while world.get(id).delivery is Delivery.QUEUED:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    asyncio.run(work())
+    assert world.get(id).delivery is Delivery.ACCEPTED
 
 
 def test_workers_are_shown_while_they_live_and_no_longer(world: World) -> None:
@@ -97,15 +116,11 @@ def test_a_running_worker_says_what_it_does_and_takes_its_leave(world: World) ->
     world.start()
 
     async def work() -> None:
-        worker, outbox = world.worker("host-9-z")
-        running = asyncio.create_task(worker.run())
-        await world.is_idle()
-        while not look(world).workers:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        assert [one.name for one in look(world).workers] == ["host-9-z"]
-        worker.stop()
-        await running
-        await outbox.aclose()
+        async with asyncio.timeout(PATIENCE), world.working():
+            await world.is_idle()
+            while not look(world).workers:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert [one.name for one in look(world).workers] == ["w1"]
 
     asyncio.run(work())
     assert look(world).workers == []
