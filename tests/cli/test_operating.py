@@ -388,6 +388,20 @@ class TestMetrics:
         assert 'otp_refusals_total{limit="cooldown"}' in shown
 
 
+class TestTheLog:
+    def test_of_the_worker_names_the_request_that_the_api_was_asked_by(self, running: Running) -> None:
+        """From `X-Request-Id` to the line at the end of the delivery, in another process."""
+        id = running.start("13800139065", request_id="from-the-shop-65").json()["id"]
+        log = Path(running.environ["OTP_CONFIG"]).with_name("worker.log")
+        until(lambda: id in log.read_text(), "the delivery is logged")
+        [line] = [json.loads(line) for line in log.read_text().splitlines() if id in line]
+
+        assert (line["event"], line["request_id"], line["channel"]) == ("delivery", "from-the-shop-65", "primary")
+        assert (line["outcome"], line["words"]) == ("accepted", "ok")
+        assert line["gateway_id"].isdigit()
+        assert "13800139065" not in log.read_text()
+
+
 class TestTheDemo:
     def test_is_found_without_flags(self, command: Command, tmp_path: Path) -> None:
         """Its note, which only this user may read, carries its configuration."""
