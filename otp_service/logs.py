@@ -12,8 +12,8 @@ import structlog
 
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?[0-9]{6,}")
 _API_KEY = re.compile(r"otp_[0-9a-z]{8,}")
-_OURS = frozenset({"timestamp", "request_id"})
-"""Fields whose digits are known to be none of a person's."""
+_OURS = frozenset({"timestamp", "request_id", "id", "gateway_id"})
+"""Fields whose digits are known to be none of a person's: a gateway's id that spells the number comes here starred."""
 
 
 def configure_logs(level: int = logging.INFO) -> None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from otp_service.verification import Verification
 
@@ -22,3 +29,54 @@ WEBHOOKS_QUEUED = Gauge("otp_webhooks_queued", "Events that wait for a webhook; 
 def count_check(verification: Verification | None, result: str) -> None:
     """`result` is `approved` or a problem's name. The purpose is the verification's: a caller's word has no bound."""
     CHECKS.labels(verification.purpose if verification else "unknown", result).inc()
+
+
+class Level(NamedTuple):
+    """What stands somewhere at this moment, under one of the names of LEVELS."""
+
+    name: str
+    value: float
+    channel: str = ""
+
+
+LEVELS = {
+    "otp_queue_depth": "Sends in the outbox: waiting for a worker, or being worked on.",
+    "otp_queue_oldest_seconds": "How long ago the oldest of these was asked for.",
+    "otp_queue_later": "Sends put off: every channel said later, or an operator holds them back.",
+    "otp_dead_letters": "Sends that no worker could work on.",
+    "otp_workers": "Workers that said within ten seconds that they live.",
+    "otp_channel_open": "1 while the channel's breaker is open or half-open.",
+    "otp_channel_balance": "What the gateway said that the account has left.",
+}
+"""Of the whole installation: every process shows the same."""
+_CACHED_SECONDS = 1.0
+
+
+class Levels(Collector):
+    """Asked for at a scrape, at most once a second; what is not known now is absent, and fails no scrape."""
+
+    def __init__(self, ask: Callable[[], Sequence[Level]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._asking = threading.Lock()
+        self._asked_at = float("-inf")
+        self._known: Sequence[Level] = ()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        with self._asking:
+            if self._clock() - self._asked_at > _CACHED_SECONDS:
+                self._known = self._ask()
+                self._asked_at = self._clock()
+            known = self._known
+        for name, help in LEVELS.items():
+            of_channels = name.startswith("otp_channel_")
+            family = GaugeMetricFamily(name, help, labels=["channel"] if of_channels else [])
+            for level in known:
+                if level.name == name:
+                    family.add_metric([level.channel] if of_channels else [], level.value)
+            if family.samples:
+                yield family
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Registering asks nobody."""
+        return iter(())

@@ -185,3 +185,10 @@ def _significant(number: PhoneNumber) -> str:
     from phonenumbers import national_significant_number
 
     return str(national_significant_number(number))
+
+
+def regions() -> frozenset[str]:
+    """ISO 3166 regions whose numbers can be read."""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    return frozenset(SUPPORTED_REGIONS)

@@ -69,4 +69,5 @@ def _try(encoded: bytes) -> Try:
         at=int(said["at"]),
         took_ms=said.get("took_ms"),
         report=said.get("report"),
+        report_words=said.get("report_words", ""),
     )

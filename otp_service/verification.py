@@ -49,6 +49,8 @@ class Try:
     """Milliseconds since the epoch, Redis's clock."""
     took_ms: int | None
     report: str | None = None
+    report_words: str = ""
+    """The gateway's own, for the operator."""
 
 
 @dataclass(frozen=True, slots=True)

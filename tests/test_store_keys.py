@@ -45,15 +45,18 @@ PATTERNS = {
     "reports": r"otp:\{reports\}:heard",
     "orphans": r"otp:\{reports\}:orphans",
     "lease": r"otp:lease:[a-z:_-]+",
+    "workers": r"otp:workers",
+    "worker": r"otp:worker:[\w.-]+",
     "claim": r"otp:i:[\w-]{22}",
     "client_ip": r"otp:ip:[\w-]{22}",
 }
 WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"} | {
     "reports",
     "orphans",
+    "workers",
 }
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
-RARE = {"due", "later", "dead", "pauses"}
+RARE = {"due", "later", "dead", "pauses", "workers", "worker"}
 """Not always there after a day's flow."""
 OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"installation_events"}
 """Made where somebody listens only: tests/hooks shows them."""
@@ -136,6 +139,7 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         "pauses",
         "heard",
         "orphans",
+        "workers",
     ]
 
 

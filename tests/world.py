@@ -18,7 +18,7 @@ from otp_service.messages import Catalogue
 from otp_service.policy import Client, Limits, Policy, Rules
 from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
 from otp_service.routes import ChannelRule
-from otp_service.store import RedisOutbox, RedisStandings, RedisStore, Trips
+from otp_service.store import RedisOperations, RedisOutbox, RedisPresence, RedisStandings, RedisStore, Trips
 from otp_service.store.scripts import SCRIPTS, Script
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -118,6 +118,7 @@ class World:
     def _rebuild(self) -> None:
         self.store = RedisStore(self.server.client, scripts=MOVABLE)
         self.verifier = Verifier(self.store, self.keyring, self.rules)
+        self.operations = RedisOperations(self.server.client, scripts=MOVABLE)
 
     def move_clock(self, seconds: float) -> None:
         """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
@@ -161,7 +162,8 @@ class World:
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))
         composer = Composer(self.keyring, self.rules.policies, {gateway.name: voice for gateway in self.gateways})
         route = Route(self.gateways, router, self.on_unknown, frozenset(self.reporting))
-        return Worker(outbox, Delivery(outbox, route, composer), router, name, idle_ms=idle_ms, block_ms=50), outbox
+        delivery, presence = Delivery(outbox, route, composer), RedisPresence(trips)
+        return Worker(outbox, delivery, router, name, idle_ms=idle_ms, block_ms=50, presence=presence), outbox
 
     async def is_idle(self) -> None:
         """Return once no send waits in an outbox or is worked on."""

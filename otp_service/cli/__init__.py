@@ -21,6 +21,10 @@ COMMANDS = {
     "doctor": "Check configuration, Redis, channels and texts; say what to mend.",
     "send": "Send a code through a running service.",
     "check": "Check a code with a running service.",
+    "status": "Show Redis, workers, queue, channels and pauses; say what needs a hand.",
+    "trace": "Show what became of a number's sends, and what refuses the next.",
+    "channels": "Pause, resume and test a channel.",
+    "sends": "Hold back all sends, a country's or a prefix's.",
     "keys": "Make API keys and the keys of offline token checks.",
     "secrets": "Make and rotate the service's own secrets.",
 }

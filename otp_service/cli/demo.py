@@ -66,6 +66,8 @@ class _Plan:
     worker_admin: Address
     socket: Path | None
     """Of the embedded Valkey; None where the file or the environment names a Redis."""
+    tables: config.Tables
+    folder_of_file: Path
 
     @classmethod
     def make(cls, given: config.Tables, folder_of_file: Path, folder: Path, port: int | None, inbox: Address) -> _Plan:
@@ -73,7 +75,8 @@ class _Plan:
         socket = embedded_valkey.socket_path(folder)
         own_url = embedded_valkey.url(socket)
         own = demo_tables(secrets, Address(HOST, 8000), Address(HOST, free_port()), inbox, own_url)
-        loaded = config.parse(on_top(own, given), os.environ, folder_of_file)
+        tables = on_top(own, given)
+        loaded = config.parse(tables, os.environ, folder_of_file)
         warn_about(loaded)
         service = loaded.service
         api = Address(HOST, port or service.bind.port)
@@ -85,12 +88,20 @@ class _Plan:
         admin = own_or_free(Address(HOST, service.admin_bind.port), taken=(api, inbox))
         loaded = loaded.model_copy(update={"service": service.model_copy(update={"bind": api, "admin_bind": admin})})
         is_embedded = loaded.redis.url.get_secret_value() == own_url
-        return cls(loaded, secrets, folder, inbox, Address(HOST, free_port()), socket if is_embedded else None)
+        embedded = socket if is_embedded else None
+        return cls(loaded, secrets, folder, inbox, Address(HOST, free_port()), embedded, tables, folder_of_file)
 
 
 def _run(plan: _Plan, as_json: bool, keeps_logs: bool) -> int:
     service = plan.loaded.service
-    running = RunningDemo(f"http://{service.bind}", plan.secrets.key, os.getpid())
+    running = RunningDemo(
+        f"http://{service.bind}",
+        plan.secrets.key,
+        os.getpid(),
+        plan.tables,
+        str(plan.folder_of_file.resolve()),
+        RunningDemo.settings(os.environ),
+    )
     try:
         with Family(plan.folder, STOP_SECONDS) as family:
             _start(plan, family)

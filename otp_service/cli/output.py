@@ -28,3 +28,15 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(field, overflow="fold") for field in row))
     Console().print(table)
+
+
+def print_section(kind: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """One of several tables, none for no rows. In a pipe each line begins with `kind`, so that grep finds it."""
+    if not rows:
+        return
+    if sys.stdout.isatty():
+        click.echo(click.style(kind, bold=True))
+        print_rows(columns, rows)
+        click.echo()
+    else:
+        print_rows(columns, [(kind, *row) for row in rows])

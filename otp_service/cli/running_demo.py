@@ -1,15 +1,20 @@
-"""How `send` and `check` find the demo: a file of this user's that lives as long as it, one for each demo."""
+"""How commands find the demo: a file of this user's (0600) that lives as long as it, one for each demo.
+
+`send` and `check` need its address and key; `status`, `trace`, `channels` and `sends` its whole configuration.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
 
+from otp_service import config
 from otp_service.cli.private_files import write_private
 
 
@@ -18,6 +23,21 @@ class RunningDemo:
     url: str
     key: str = field(repr=False)
     pid: int
+    tables: config.Tables = field(default_factory=dict, repr=False)
+    """Its configuration, before it was checked."""
+    folder: str = ""
+    """Where relative paths in it begin."""
+    environ: dict[str, str] = field(default_factory=dict, repr=False)
+    """The OTP_SECTION__KEY variables that lie on top of it."""
+
+    @staticmethod
+    def settings(environ: Mapping[str, str]) -> dict[str, str]:
+        """The variables of an environment that configure the service."""
+        return {name: value for name, value in environ.items() if name.startswith("OTP_") and "__" in name}
+
+    def configuration(self) -> config.Config:
+        """As the demo itself read it. Raises ConfigError."""
+        return config.parse(self.tables, self.environ, Path(self.folder))
 
     def announce(self) -> None:
         """Write a note of our own, and take away those that killed demos left."""
@@ -27,7 +47,7 @@ class RunningDemo:
             with contextlib.suppress(click.ClickException):
                 if not _is_alive(self._read(note).pid):
                     note.unlink(missing_ok=True)
-        write_private(path, json.dumps(asdict(self)))
+        write_private(path, json.dumps(asdict(self), default=str))
 
     def withdraw(self) -> None:
         """Take our note away, if we wrote one; other demos keep theirs."""
@@ -35,12 +55,12 @@ class RunningDemo:
             self._file().unlink()
 
     @classmethod
-    def find(cls) -> RunningDemo:
-        """The one that started last. Raises ClickException, saying what to do, where no demo runs."""
+    def find(cls, instead: str = "give --url and --key") -> RunningDemo:
+        """The one that started last. Raises ClickException, saying what to do (or `instead`), where no demo runs."""
         found = (cls._read(note) for note in _notes())
         running = next((demo for demo in found if _is_alive(demo.pid)), None)
         if running is None:
-            raise click.ClickException("no demo is running; start `otp-service demo`, or give --url and --key")
+            raise click.ClickException(f"no demo is running; start `otp-service demo`, or {instead}")
         return running
 
     def _file(self) -> Path:
@@ -51,7 +71,7 @@ class RunningDemo:
         try:
             return cls(**json.loads(note.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise click.ClickException(f"{note} can't be read; remove it, or give --url and --key") from error
+            raise click.ClickException(f"{note} can't be read; remove it") from error
 
 
 def _folder() -> Path:

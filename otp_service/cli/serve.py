@@ -60,7 +60,7 @@ def run_api(loaded: Config, admin: Address, threads: int, grace: float) -> int:
         if not is_fit:
             watch_server(loaded)
         verifier = wiring.build_verifier(loaded)
-        serve_admin(admin, wiring.build_admin(verifier.store_is_up, draining))
+        serve_admin(admin, wiring.build_admin(loaded, verifier.store_is_up, draining))
         return wiring.build_app(loaded, verifier, draining)
 
     return ApiServer(loaded.service.bind, load, draining, threads, grace).run()

@@ -47,7 +47,7 @@ def run_worker(loaded: Config, admin: Address) -> int:
 
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop)
-            serve_admin(admin, wiring.build_admin(wiring.build_verifier(loaded).store_is_up, draining))
+            serve_admin(admin, wiring.build_admin(loaded, wiring.build_verifier(loaded).store_is_up, draining))
             if not is_fit:
                 watch_server(loaded)
             # The last read may wait for BLOCK_MS before the drain begins.

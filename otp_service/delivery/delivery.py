@@ -11,7 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
@@ -20,6 +20,7 @@ from otp_service.delivery.composer import Composer
 from otp_service.delivery.judging import judge, verdict
 from otp_service.delivery.routing import Plan, Router
 from otp_service.keyring import SealBroken
+from otp_service.masking import fit_to_keep, without_number
 from otp_service.metrics import TRIES, TRY_SECONDS
 from otp_service.ports import (
     Begun,
@@ -115,7 +116,7 @@ class Delivery:
             raise
         if ending is not None:
             await self._outbox.settle(entry, fence, ending, delay)
-            _log_end(current, ending)
+            self._log_end(current, ending)
 
     async def _is_held(self, entry: Entry) -> bool:
         """An operator holds back all sends, or those to this number's region or beginning."""
@@ -201,6 +202,9 @@ class Delivery:
             # First: a report that comes before the answer is written down must find its try.
             name = self._composer.report_name(channel.name, result.gateway_id)
             await self._outbox.expect_report(name, current.entry, begun)
+        if isinstance(message, Message):
+            result = replace(result, gateway_id=without_number(result.gateway_id, message.to))
+            current.last = (channel.name, result)
         # Silence was counted when it began.
         judgement = Judgement.NEUTRAL if waiting.silent else judge(result, took, channel.answer_within)
         call = Call(channel.name, judgement, result, round(took * 1000), holder)
@@ -214,6 +218,25 @@ class Delivery:
             _LOG.warning(f"channel {change}", channel=call.channel)
             self._route.announce(call.channel, change)
 
+    def _log_end(self, current: _Round, ending: Verdict) -> None:
+        entry = current.entry
+        channel, result = current.last or ("", None)
+        _LOG.info(
+            "delivery",
+            id=entry.id,
+            send=entry.send,
+            request_id=entry.request_id,
+            verdict=str(ending),
+            channel=channel,
+            outcome=str(result.outcome) if result else "",
+            reason=str(result.reason or "") if result else "",
+            words=fit_to_keep(result.detail) if result else "",
+            gateway_id=result.gateway_id if result else "",
+            channels=sorted(current.asked),
+            ms=round((time.monotonic() - current.began) * 1000),
+            since_request_ms=max(self._router.now - entry.at, 0),
+        )
+
     def _compose(self, entry: Entry, begun: Begun) -> Message | TryResult:
         try:
             return self._composer.compose(entry, begun)
@@ -221,21 +244,3 @@ class Delivery:
             # Old records outlive a configuration: say so in the try, where `doctor` and the operator look.
             _LOG.error("can't compose", id=entry.id, error=type(error).__name__)
             return TryResult(Outcome.REJECTED, Reason.CONFIG, f"the message can't be written: {type(error).__name__}")
-
-
-def _log_end(current: _Round, ending: Verdict) -> None:
-    channel, result = current.last or ("", TryResult(Outcome.UNKNOWN))
-    _LOG.info(
-        "delivery",
-        id=current.entry.id,
-        send=current.entry.send,
-        request_id=current.entry.request_id,
-        verdict=str(ending),
-        channel=channel,
-        outcome=str(result.outcome) if channel else "",
-        reason=str(result.reason or ""),
-        words=result.detail,
-        gateway_id=result.gateway_id,
-        channels=sorted(current.asked),
-        ms=round((time.monotonic() - current.began) * 1000),
-    )

@@ -102,7 +102,7 @@ class Router:
                 else:
                     probes.add(rule.name)
             if until:
-                waits[rule.name] = (until - now) / 1000
+                waits[rule.name] = _wait(standing, until, now)
             elif rule.name not in asked:
                 candidates.append(_candidate(rule))
         return Plan(tuple(candidates), tuple(rule.name for rule in route), waits, frozenset(probes))
@@ -131,6 +131,13 @@ class Router:
 
     def _is_stale(self, rule: ChannelRule) -> bool:
         return self._standing(rule.name).last_call < self.now - _STALE_MS
+
+
+def _wait(standing: Standing, until: int, now: int) -> float:
+    """Seconds. A pause counts for none: the operator may end it at any time, so the next round looks again."""
+    if standing.paused_until == until:
+        until = replace(standing, paused_until=0).blocked_until(now) or now
+    return (until - now) / 1000
 
 
 def _candidate(rule: ChannelRule) -> Candidate:

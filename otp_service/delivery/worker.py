@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
@@ -12,7 +13,7 @@ import structlog
 
 from otp_service.delivery.delivery import Delivery
 from otp_service.delivery.routing import LOOK_SECONDS, Router
-from otp_service.ports import Entry, Finished, Outbox, StoreDown
+from otp_service.ports import Entry, Finished, Outbox, Presence, StoreDown, WorkerSign
 from otp_service.verification import Status
 
 _LOG = structlog.get_logger("otp_service.worker")
@@ -22,6 +23,8 @@ BLOCK_MS = 1000
 _BATCH = 64
 _TICK_SECONDS = 1.0
 _AFTER_A_LOSS_SECONDS = 0.5
+_BEAT_SECONDS = 2.0
+"""How often a worker says that it lives: five times before anybody thinks it dead."""
 
 
 class Worker:
@@ -36,6 +39,8 @@ class Worker:
         concurrency: int = 256,
         idle_ms: int = 15_000,
         block_ms: int = BLOCK_MS,
+        presence: Presence | None = None,
+        version: str = "",
     ) -> None:
         self._outbox = outbox
         self._delivery = delivery
@@ -44,6 +49,10 @@ class Worker:
         self._concurrency = concurrency
         self._idle_ms = idle_ms
         self._block_ms = block_ms
+        self._presence = presence
+        self._version = version
+        self._began = time.monotonic()
+        self._done = 0
         self._fences = count()
         self._active: dict[asyncio.Task[None], Entry] = {}
         self._room = asyncio.Event()
@@ -77,6 +86,7 @@ class Worker:
                 (LOOK_SECONDS, self._look),
                 (self._idle_ms / 3000, self._reclaim),
                 (self._idle_ms / 3000, self._renew),
+                *([(_BEAT_SECONDS, self._beat)] if self._presence else []),
             )
         ]
         # The reader ends by itself within one block: a read that is cut off would lose what it was being given. The
@@ -85,6 +95,7 @@ class Worker:
         drained = await self._drain(drain_seconds)
         self._drained.set()
         await asyncio.gather(*others)
+        await self._leave()
         self.ready = False
         return drained
 
@@ -140,6 +151,16 @@ class Worker:
         for channel, ended in count.items():
             await self._router.standings.credit(channel, "c", ended, good[channel])
 
+    async def _beat(self) -> None:
+        if self._presence:
+            up_ms = round((time.monotonic() - self._began) * 1000)
+            await self._presence.beat(WorkerSign(self._name, self._version, up_ms, len(self._active), self._done))
+
+    async def _leave(self) -> None:
+        if self._presence:
+            with contextlib.suppress(StoreDown):  # then its sign ages
+                await self._presence.leave(self._name)
+
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]], end: asyncio.Event) -> None:
         while not end.is_set():
             await self._until_it_works(step)
@@ -173,6 +194,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._active[task]
+        self._done += 1
         self._room.set()
 
     async def _work(self, entry: Entry, fence: str) -> None:

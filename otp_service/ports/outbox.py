@@ -20,7 +20,7 @@ class Entry:
     id: str
     send: int
     at: int
-    """When it was queued."""
+    """When the send was asked for, however often it was put off since."""
     reclaimed: bool = False
     """Taken over from a worker that is thought dead."""
     route: tuple[str, ...] = ()

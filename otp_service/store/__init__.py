@@ -1,9 +1,11 @@
 """Redis: every key name, every script. `connect` gives the client, the `Redis…` classes the ports on it."""
 
 from otp_service.store.connection import connect, connect_async
+from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_events import RedisEventLog
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
+from otp_service.store.redis_presence import RedisPresence
 from otp_service.store.redis_reports import RedisReportLog, ReportInbox
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
@@ -15,7 +17,9 @@ __all__ = [
     "RedisEventLog",
     "RedisHookQueue",
     "RedisLeases",
+    "RedisOperations",
     "RedisOutbox",
+    "RedisPresence",
     "RedisReportLog",
     "RedisStandings",
     "RedisStore",

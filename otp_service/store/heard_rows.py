@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from otp_service.masking import fit_to_keep
 from otp_service.ports import Heard, Wish
-from otp_service.store.rows import fit_to_keep
 
 FIELD = b"row"
 

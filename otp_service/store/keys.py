@@ -28,6 +28,8 @@
 | `P:{reports}:heard`       | stream | what gateways said later, not acted on yet     | none: the latest 100,000     |
 | `P:{reports}:orphans`     | zset   | of it, what waits for its try to be known      | none: at most 20,000         |
 | `P:lease:<work>`          | string | who does what one worker does at a time        | minutes                      |
+| `P:workers`                | zset   | workers, by the moment of their latest sign | none: who is silent is dropped |
+| `P:worker:<name>`          | string | what a worker says of itself, JSON          | 10 s                         |
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
 | `P:ip:<address>`           | zset   | sends asked for from one address            | the longest window           |
 
@@ -98,6 +100,12 @@ class Keys:
 
     def pauses(self) -> str:
         return f"{self._prefix}:pauses"
+
+    def workers(self) -> str:
+        return f"{self._prefix}:workers"
+
+    def worker(self, name: str) -> str:
+        return f"{self._prefix}:worker:{name}"
 
     def outbox(self, partition: int) -> str:
         return f"{self._tags[partition]}:outbox"

@@ -9,6 +9,7 @@ from typing import Any
 import redis.asyncio
 
 from otp_service.keyring import PARTITIONS
+from otp_service.masking import fit_to_keep
 from otp_service.policy import TRIES_MS
 from otp_service.ports import (
     Begun,
@@ -25,7 +26,7 @@ from otp_service.ports import (
 from otp_service.store.connection import Lost
 from otp_service.store.entries import GROUP, Entries
 from otp_service.store.keys import Keys
-from otp_service.store.rows import fit_to_keep, text
+from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.trips import Arguments, Trips

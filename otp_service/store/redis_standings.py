@@ -6,14 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from otp_service.masking import fit_to_keep
 from otp_service.ports import Call, Change, Sky, Standing, TryResult
+from otp_service.store.figures import span_of
 from otp_service.store.keys import Keys
-from otp_service.store.rows import fit_to_keep
 from otp_service.store.sky import noted, read_sky
 from otp_service.store.trips import Arguments, Trips
-
-SPAN_SECONDS = 600
-"""Of one hash of figures. By the worker's clock: it decides nothing."""
 
 
 class RedisStandings:
@@ -31,7 +29,7 @@ class RedisStandings:
     async def note(self, call: Call) -> tuple[Change, Standing]:
         keys = [
             self._keys.channel(call.channel),
-            self._keys.figures(call.channel, int(time.time()) // SPAN_SECONDS),
+            self._keys.figures(call.channel, span_of(time.time())),
         ]
         arguments: Arguments = [call.judgement, call.took_ms, call.holder, *_said(call.result)]
         return noted(await self._trips.script("note", keys, arguments))

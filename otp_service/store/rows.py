@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from otp_service.ports import Missing, Row
 
 Reply = list[Any]
 
-MAX_DETAIL = 200
-"""Characters of a gateway's own words."""
-_DIGIT_RUN = re.compile(r"\d{4,}")
-
 
 def text(value: bytes) -> str:
     return value.decode()
-
-
-def fit_to_keep(words: str) -> str:
-    """Gateways repeat numbers and codes in their answers; whatever a channel lets through, none is kept."""
-    return _DIGIT_RUN.sub("****", words)[:MAX_DETAIL]
 
 
 def row(reply: Reply) -> Row:

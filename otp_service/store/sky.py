@@ -11,7 +11,7 @@ from otp_service.store.rows import text
 ALL_SENDS = "sends"
 REGION = "region:"
 PREFIX = "prefix:"
-"""Fields of the hash of pauses; its values are the moments at which they end."""
+"""Fields of the hash of pauses; its values are the moment at which one ends, when it began, and who said so."""
 
 
 def standing(fields: Sequence[bytes | None]) -> Standing:
@@ -36,7 +36,7 @@ def read_sky(channels: Sequence[str], replies: Sequence[Any], pauses: Any) -> Sk
 
 def paused(reply: Any) -> Pauses:
     pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
-    fields = {text(name): int(until) for name, until in pairs}
+    fields = {text(name): int(value.split(b" ", 1)[0]) for name, value in pairs}
     return Pauses(
         everything=fields.get(ALL_SENDS, 0),
         regions={name.removeprefix(REGION): until for name, until in fields.items() if name.startswith(REGION)},

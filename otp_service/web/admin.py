@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
 
 from otp_service.errors import MethodNotAllowed, NotFound
 from otp_service.web.edge import Edge, respond
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def admin_app(readiness: Callable[[], Readiness], registry: CollectorRegistry = REGISTRY) -> WSGIApplication:
-    """A WSGI application; `readiness` is asked at each `/readyz`."""
+def admin_app(
+    readiness: Callable[[], Readiness], registry: CollectorRegistry = REGISTRY, levels: Collector | None = None
+) -> WSGIApplication:
+    """A WSGI application; `readiness` is asked at each `/readyz`. `levels` are shown beside what `registry` counts."""
+    own = CollectorRegistry()
+    if levels:
+        own.register(levels)
     pages: dict[str, Callable[[], Response]] = {
         "/livez": livez,
         "/readyz": lambda: readyz(readiness()),
-        "/metrics": lambda: Response(200, generate_latest(registry), CONTENT_TYPE_LATEST),
+        "/metrics": lambda: Response(200, generate_latest(registry) + generate_latest(own), CONTENT_TYPE_LATEST),
     }
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

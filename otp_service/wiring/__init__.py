@@ -1,12 +1,16 @@
 """The one place that knows every adapter: from a configuration to what runs."""
 
-from otp_service.wiring.api import app, build_admin, build_app, build_keyring, build_verifier
+from otp_service.wiring.admin import build_admin
+from otp_service.wiring.api import app, build_app, build_keyring, build_verifier
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
+from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
 from otp_service.wiring.server import ask_server, check_server, check_start
 from otp_service.wiring.worker import build_voices, build_worker
 
 __all__ = [
+    "Traced",
+    "Trail",
     "app",
     "ask_server",
     "build_admin",
@@ -22,4 +26,8 @@ __all__ = [
     "check_server",
     "check_start",
     "hook_states",
+    "look",
+    "look_at_hooks",
+    "operations",
+    "trace",
 ]

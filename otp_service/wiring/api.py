@@ -17,13 +17,10 @@ from otp_service.keyring import Keyring
 from otp_service.logs import configure_logs
 from otp_service.store.facts import Unreachable
 from otp_service.verifier import Verifier
-from otp_service.web.admin import admin_app
-from otp_service.web.health import Readiness
 from otp_service.web.service import Service
 from otp_service.wiring.server import check_server, check_start
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
     from flask import Flask
 
 
@@ -45,11 +42,6 @@ def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] =
     pushes = build_push_desk(config, build_keyring(config))
 
     return create_app(Service(verifier, ClientKeys(config.client_keys()), draining, __version__, pushes))
-
-
-def build_admin(is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:
-    """What `admin_bind` serves; `is_up` tells whether Redis answers."""
-    return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()))
 
 
 def app() -> Flask:

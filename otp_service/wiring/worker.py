@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from otp_service import store
+from otp_service import __version__, store
 from otp_service.config import Config
 from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
 from otp_service.delivery.crew import Crew, Member
@@ -70,7 +70,16 @@ def _worker(config: Config, channels: Sequence[Channel], tools: Tools, announce:
     route = Route(channels, router, config.routing.on_unknown, reporting(config), announce)
     delivery = Delivery(tools.outbox, route, composer)
     idle_ms = round(3000 * max(channel.deadline for channel in channels))
-    return Worker(tools.outbox, delivery, router, tools.holder, config.delivery.concurrency, idle_ms)
+    return Worker(
+        tools.outbox,
+        delivery,
+        router,
+        tools.holder,
+        config.delivery.concurrency,
+        idle_ms,
+        presence=store.RedisPresence(tools.trips, config.redis.prefix),
+        version=__version__,
+    )
 
 
 def build_voices(config: Config) -> dict[str, Voice]:

@@ -62,7 +62,7 @@ local function send(k, now, id, sends, a)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
   redis.call('HSET', k.record, 'delivery', delivery, 'sends', sends, 'resend', int(now + cool), 'maybe', 0,
-    'channel', a.channel, 'avoid', a.avoid, 'route', a.route, 'rid', a.rid, 'wait', a.wait == '1' and sends or '')
+    'channel', a.channel, 'avoid', a.avoid, 'route', a.route, 'rid', a.rid, 'asked', int(now), 'wait', a.wait == '1' and sends or '')
   redis.call('HSET', k.scope, 'id', id, 'until', int(now + cool), 'sends', nth)
   local life = redis.call('PTTL', k.record)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))

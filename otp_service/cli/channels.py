@@ -1,0 +1,97 @@
+"""`channels`: pause, resume and test a gateway. Every worker and API heeds it within a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from otp_service import wiring
+from otp_service.cli import findings
+from otp_service.cli.findings import Finding, Level
+from otp_service.cli.operating import (
+    installation,
+    known_channel,
+    moment,
+    pause_option,
+    redis_must_answer,
+    who,
+)
+from otp_service.cli.options import config_option, json_option
+from otp_service.cli.output import print_json
+from otp_service.config import Config
+
+
+@click.group()
+def channels() -> None:
+    """Pause, resume and test a channel."""
+
+
+@channels.command()
+@click.argument("name")
+@pause_option
+@config_option
+@json_option
+def pause(name: str, span: int, config_path: Path | None, as_json: bool) -> None:
+    """Send nothing by channel NAME for a while; the others take over."""
+    loaded = installation(config_path)
+    known_channel(loaded, name)
+    with redis_must_answer(), wiring.operations(loaded) as operations:
+        until = operations.pause_channel(name, span, who())
+    _say({"channel": name, "paused_until": moment(until)}, f"{name} is paused until {moment(until)}", as_json)
+    if len(loaded.channels) == 1 and not as_json:
+        click.echo("It is the only channel: starts answer 503 meanwhile.", err=True)
+
+
+@channels.command()
+@click.argument("name")
+@config_option
+@json_option
+def resume(name: str, config_path: Path | None, as_json: bool) -> None:
+    """Send by channel NAME again at once. Its breaker stays as it is."""
+    loaded = installation(config_path)
+    known_channel(loaded, name)
+    with redis_must_answer(), wiring.operations(loaded) as operations:
+        was = operations.resume_channel(name)
+    said = f"{name} is resumed" if was else f"{name} was not paused"
+    _say({"channel": name, "was_paused": was}, said, as_json)
+
+
+@channels.command()
+@click.argument("name")
+@click.argument("number", required=False)
+@config_option
+@json_option
+def test(name: str, number: str | None, config_path: Path | None, as_json: bool) -> int:
+    """Ask channel NAME for login and balance; with NUMBER send one real SMS there, with a code that opens nothing.
+
+    NUMBER alone sends one by each channel. Exits 1 where something is wrong.
+    """
+    loaded = installation(config_path)
+    if number is None and not name[:1].isalpha():
+        number, chosen = name, list(loaded.channels)
+    else:
+        known_channel(loaded, name)
+        chosen = [channel for channel in loaded.channels if channel.name == name]
+    found = []
+    for channel in chosen:
+        for finding in _tested(loaded, channel.name, number):
+            found.append(finding)
+            if not as_json:
+                click.echo(f"{finding.level:<4} {finding.about}: {finding.text}")
+    if as_json:
+        print_json([{"level": one.level, "about": one.about, "text": one.text} for one in found])
+    return 1 if any(one.level is Level.FAIL for one in found) else 0
+
+
+def _tested(config: Config, name: str, number: str | None) -> Iterator[Finding]:
+    [channel] = [channel for channel in config.channels if channel.name == name]
+    return findings.of_real_send(config, channel, number) if number else findings.of_channel(channel)
+
+
+def _say(data: dict[str, object], text: str, as_json: bool) -> None:
+    if as_json:
+        print_json(data)
+    else:
+        click.echo(text)

@@ -1,0 +1,55 @@
+"""`status`: how the installation stands, and what needs a hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from otp_service import wiring
+from otp_service.cli import status_shown
+from otp_service.cli.operating import installation
+from otp_service.cli.options import config_option, json_option
+from otp_service.cli.output import print_json
+from otp_service.cli.troubles import troubles
+from otp_service.cli.typed import as_typed
+from otp_service.config import Config
+from otp_service.ports import HookState, Installation, StoreDown
+from otp_service.store.facts import ServerFacts, Unreachable
+
+
+@click.command()
+@config_option
+@json_option
+def status(config_path: Path | None, as_json: bool) -> int:
+    """Show Redis, workers, queue, channels, pauses and webhooks. Exits 1 where something needs a hand."""
+    loaded = installation(config_path)
+    seen = Seen.by_asking(loaded)
+    wrong = [as_typed(line) for line in troubles(loaded, seen.facts, seen.installation, seen.hooks)]
+    if as_json:
+        print_json({**status_shown.document(loaded, seen.facts, seen.installation, seen.hooks), "troubles": wrong})
+        return 1 if wrong else 0
+    status_shown.print_tables(seen.facts, seen.installation, seen.hooks)
+    for line in wrong:
+        click.echo(f"{click.style('trouble', fg='red')}\t{line}")
+    if not wrong:
+        click.echo(f"{click.style('ok', fg='green')}\tnothing needs a hand")
+    return 1 if wrong else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """None and nothing for what Redis did not tell."""
+
+    facts: ServerFacts | None = None
+    installation: Installation | None = None
+    hooks: Sequence[HookState] = field(default_factory=list)
+
+    @classmethod
+    def by_asking(cls, config: Config) -> Seen:
+        try:
+            return cls(wiring.ask_server(config), wiring.look(config), wiring.look_at_hooks(config))
+        except (Unreachable, StoreDown):
+            return cls()

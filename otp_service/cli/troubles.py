@@ -1,0 +1,64 @@
+"""What needs a hand now, one line each, with what to do. The runbook says more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from otp_service.cli.operating import span
+from otp_service.config import Config
+from otp_service.ports import ChannelState, HookState, Installation
+from otp_service.store.facts import ServerFacts
+
+OLD_MS = 30_000
+"""A person has given up by then."""
+OVERDUE_MS = 300_000
+"""Of a webhook's first event that waits: its receiver has then failed several times."""
+
+
+def troubles(
+    config: Config, facts: ServerFacts | None, seen: Installation | None, hooks: Sequence[HookState]
+) -> Iterator[str]:
+    """None: Redis did not answer."""
+    if facts is None or seen is None:
+        yield "Redis does not answer, so nothing is started or checked: start it, or mend redis.url"
+        return
+    yield from _redis(config, facts)
+    if not seen.workers:
+        yield "no worker has said for 10 s that it lives, so nothing is sent: start one with `otp-service worker`"
+    if seen.queue.oldest_ms > OLD_MS and seen.workers and not seen.holds_everything:
+        age = span(seen.queue.oldest_ms)
+        yield (
+            f"a send has waited for {age}: start more workers with `otp-service worker`, or hold back what floods it "
+            "with `otp-service sends pause --country CN`"
+        )
+    if seen.channels and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
+        yield (
+            "every channel is out of order or paused: see the gateways' words above, then "
+            "`otp-service channels test NAME`; a pause ends with `otp-service channels resume NAME`"
+        )
+    lowest = {channel.name: channel.balance_low for channel in config.channels}
+    for channel in seen.channels:
+        yield from _balance(channel, lowest.get(channel.name))
+    for hook in hooks:
+        yield from _webhook(hook)
+
+
+def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
+    if facts.role not in {None, "master"}:
+        yield f"Redis is a {facts.role} and takes no writes: point redis.url at the master"
+    if facts.evicts and not config.redis.allow_eviction:
+        yield f"Redis evicts keys ({facts.eviction_policy}), which loses sends and limits: set it to noeviction"
+
+
+def _balance(channel: ChannelState, lowest: float | None) -> Iterator[str]:
+    with suppress(ValueError):  # not every gateway says it as a number
+        if lowest is not None and channel.balance and float(channel.balance) < lowest:
+            yield f"the balance of {channel.name} is {channel.balance}, below {lowest:g}: top up the account"
+
+
+def _webhook(hook: HookState) -> Iterator[str]:
+    if hook.gone_since:
+        yield f"webhook {hook.name} answered 410 and is told nothing: mend its receiver, then give it another url"
+    elif hook.oldest_due_ms > OVERDUE_MS:
+        yield f"webhook {hook.name} is {span(hook.oldest_due_ms)} behind: see whether its receiver answers 2xx"

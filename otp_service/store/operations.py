@@ -1,0 +1,192 @@
+"""`RedisOperations`: the Operations of `ports`. It looks in one or two trips, by the names that are configured."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import redis
+
+from otp_service.keyring import PARTITIONS, VerificationId
+from otp_service.policy import Window
+from otp_service.ports import (
+    ChannelState,
+    Hindrance,
+    Installation,
+    Origin,
+    Pause,
+    QueueState,
+    RecipientLimits,
+    StoreDown,
+    TooManyPauses,
+    WorkerSign,
+)
+from otp_service.store.connection import Lost
+from otp_service.store.figures import in_the_last_hour, spans
+from otp_service.store.keys import Keys
+from otp_service.store.redis_presence import SILENT_MS
+from otp_service.store.rows import text
+from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
+from otp_service.store.scripts import Script
+from otp_service.store.sky import standing
+
+MOST_PAUSES = 100
+"""Of sends, beside those of channels."""
+_SAID = ("words", "words_at", "balance", "balance_at", "paused_at", "paused_by")
+
+
+class RedisOperations:
+    def __init__(
+        self, client: redis.Redis, prefix: str = "otp", scripts: Mapping[str, Script] = DEFAULT_SCRIPTS
+    ) -> None:
+        self._client = client
+        self._keys = Keys(prefix)
+        self._scripts = scripts
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def look(self, channels: Sequence[str]) -> Installation:
+        pipeline = self._client.pipeline(transaction=False)
+        self._ask(pipeline, "now")
+        pipeline.zrange(self._keys.workers(), 0, -1, withscores=True)
+        pipeline.hgetall(self._keys.pauses())
+        for partition in range(PARTITIONS):
+            pipeline.xlen(self._keys.outbox(partition))
+            pipeline.xrange(self._keys.outbox(partition), count=1)
+            pipeline.zcard(self._keys.later(partition))
+            pipeline.xlen(self._keys.dead(partition))
+        recent = spans(time.time())
+        for name in channels:
+            self._ask(pipeline, "standing", self._keys.channel(name))
+            pipeline.hmget(self._keys.channel(name), *_SAID)
+            for span in recent:
+                pipeline.hgetall(self._keys.figures(name, span))
+        replies = iter(_asked(pipeline.execute))
+        now = int(next(replies))
+        signs, held = next(replies), next(replies)
+        queue = _queue(now, [[next(replies) for _ in range(4)] for _ in range(PARTITIONS)])
+        pauses = list(_pauses(now, held))
+        states = []
+        for name in channels:
+            state, pause = _channel(name, next(replies), next(replies), [next(replies) for _ in recent])
+            states.append(state)
+            pauses += [pause] if pause.until > now else []
+        alive = {text(name): int(seen) for name, seen in signs if seen > now - SILENT_MS}
+        return Installation(now, self._workers(alive), queue, states, pauses)
+
+    def _workers(self, seen: Mapping[str, int]) -> list[WorkerSign]:
+        if not seen:
+            return []
+        replies = _asked(lambda: self._client.mget([self._keys.worker(name) for name in seen]))
+        said = zip(seen, (json.loads(reply) if reply else None for reply in replies), strict=True)
+        return [
+            WorkerSign(name, one["version"], one["up"], one["in_flight"], one["done"], seen[name])
+            for name, one in said
+            if one
+        ]
+
+    def origin(self, id: VerificationId) -> Origin | None:
+        client, recipient = _asked(
+            lambda: self._client.hmget(self._keys.record(id.partition, id.text), "client", "who")
+        )
+        return Origin(text(client), id.partition, text(recipient), id.owner) if client and recipient else None
+
+    def hindrances(self, origin: Origin, limits: RecipientLimits) -> tuple[int, Sequence[Hindrance]]:
+        partition = origin.partition
+        kept = [("recipient", "", self._keys.recipient(partition, origin.recipient), limits.recipient)]
+        kept += [("failures", origin.client, self._keys.failures(partition, origin.owner), limits.failures)]
+        kept += [
+            (f"channel:{name}", "", self._keys.recipient_at(partition, name, origin.recipient), windows)
+            for name, windows in limits.channels.items()
+        ]
+        pipeline = self._client.pipeline(transaction=False)
+        self._ask(pipeline, "now")
+        pipeline.exists(self._keys.suppressed(partition, origin.owner))
+        for _, _, key, windows in kept:
+            for window in windows:
+                pipeline.zrevrange(key, window.count - 1, window.count - 1, withscores=True)
+        replies = iter(_asked(pipeline.execute))
+        now = int(next(replies))
+        found = [Hindrance("suppressed", 0, origin.client)] if next(replies) else []
+        for limit, client, _, windows in kept:
+            moments = {_room_at(next(replies), window): window for window in windows}
+            until = max(moments, default=0)
+            if until > now:
+                used = f"{moments[until].count} in {moments[until].seconds} s are used up"
+                found.append(Hindrance(limit, until, client, used))
+        return now, found
+
+    # --- acting ---------------------------------------------------------------------------------------------------
+
+    def pause_channel(self, channel: str, ms: int, by: str) -> int:
+        return int(self._run("pause_channel", self._keys.channel(channel), ms, by))
+
+    def resume_channel(self, channel: str) -> bool:
+        key = self._keys.channel(channel)
+        until = _asked(lambda: self._client.hget(key, "paused"))
+        _asked(lambda: self._client.hdel(key, "paused", "paused_at", "paused_by"))
+        return int(until or 0) > int(self._run("now"))
+
+    def pause_sends(self, what: str, ms: int, by: str) -> int:
+        until = int(self._run("pause_sends", self._keys.pauses(), what, ms, by, MOST_PAUSES))
+        if not until:
+            raise TooManyPauses
+        return until
+
+    def resume_sends(self, what: str) -> Sequence[str]:
+        now = int(self._run("now"))
+        held = _asked(lambda: self._client.hgetall(self._keys.pauses()))
+        running = [pause.what for pause in _pauses(now, held) if what in {"", pause.what}]
+        if running:
+            _asked(lambda: self._client.hdel(self._keys.pauses(), *running))
+        return running
+
+    # --- the one way to Redis -------------------------------------------------------------------------------------
+
+    def _run(self, name: str, key: str = "", *arguments: str | int) -> Any:
+        keys = [key] if key else []
+        return _asked(lambda: self._client.eval(self._scripts[name].text, len(keys), *keys, *arguments))
+
+    def _ask(self, pipeline: Any, name: str, key: str = "") -> None:
+        keys = [key] if key else []
+        pipeline.eval(self._scripts[name].text, len(keys), *keys)
+
+
+def _asked(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except Lost as error:
+        raise StoreDown(type(error).__name__) from error
+
+
+def _queue(now: int, partitions: Sequence[Any]) -> QueueState:
+    depth = sum(waiting for waiting, _, _, _ in partitions)
+    asked = [int(fields.get(b"at", now)) for _, first, _, _ in partitions for _, fields in first]
+    return QueueState(
+        depth=depth,
+        oldest_ms=max(now - min(asked, default=now), 0),
+        # One member for each open send, the queued ones included.
+        later=max(sum(open_sends for _, _, open_sends, _ in partitions) - depth, 0),
+        dead=sum(dead for _, _, _, dead in partitions),
+    )
+
+
+def _pauses(now: int, held: Mapping[bytes, bytes]) -> Iterator[Pause]:
+    for what, value in sorted(held.items()):
+        until, since, by = [*text(value).split(" ", 2), "", ""][:3]
+        if int(until) > now:
+            yield Pause(text(what), int(until), int(since or 0), by)
+
+
+def _channel(name: str, stands: Any, said: Sequence[bytes | None], figures: Any) -> tuple[ChannelState, Pause]:
+    words, words_at, balance, balance_at, paused_at, paused_by = [text(value or b"") for value in said]
+    stand = standing(stands[2])
+    outcomes, p50, p95 = in_the_last_hour(figures)
+    state = ChannelState(name, stand, outcomes, p50, p95, words, int(words_at or 0), balance, int(balance_at or 0))
+    return state, Pause(f"channel:{name}", stand.paused_until, int(paused_at or 0), paused_by)
+
+
+def _room_at(nth: Sequence[tuple[bytes, float]], window: Window) -> int:
+    return int(nth[0][1]) + window.seconds * 1000 if nth else 0

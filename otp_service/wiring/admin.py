@@ -1,0 +1,20 @@
+"""What `admin_bind` serves, for API and worker alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from otp_service.config import Config
+from otp_service.metrics import Levels
+from otp_service.web.admin import admin_app
+from otp_service.web.health import Readiness
+from otp_service.wiring.operator import levels
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def build_admin(config: Config, is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:
+    """`is_up` tells whether Redis answers; `draining` takes this process out of the balancer."""
+    return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()), levels=Levels(levels(config)))

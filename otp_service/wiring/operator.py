@@ -1,0 +1,223 @@
+"""What the operator's commands and the metrics ask: how the installation stands, and what became of one number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from otp_service import store
+from otp_service.admission import Admission
+from otp_service.calls import StartRequest
+from otp_service.config import Config
+from otp_service.errors import NotFound, Problem, RecipientBlocked
+from otp_service.keyring import Keyring, VerificationId
+from otp_service.metrics import Level
+from otp_service.policy import MIN_LIFE_TO_RESEND_MS, Client, Rules
+from otp_service.ports import Hindrance, HookState, Installation, Origin, RecipientLimits, StoreDown
+from otp_service.recipient import Recipient
+from otp_service.recipient import parse as parse_recipient
+from otp_service.verification import Status, Verification
+from otp_service.verifier import Verifier
+from otp_service.wiring.api import build_keyring
+from otp_service.wiring.dispatcher import hook_states
+
+if TYPE_CHECKING:
+    import redis
+
+_BLOCK_SECONDS = 0.0
+
+
+@contextmanager
+def operations(config: Config) -> Iterator[store.RedisOperations]:
+    """Closed when left."""
+    client = store.connect(config.redis.url.get_secret_value())
+    try:
+        yield store.RedisOperations(client, config.redis.prefix)
+    finally:
+        client.close()
+
+
+def look(config: Config) -> Installation:
+    """Everything that `status` shows of Redis. Raises StoreDown."""
+    with operations(config) as asked:
+        return asked.look([channel.name for channel in config.channels])
+
+
+def look_at_hooks(config: Config) -> Sequence[HookState]:
+    """Raises StoreDown."""
+    if not config.webhooks:
+        return ()
+
+    async def ask() -> Sequence[HookState]:
+        client = store.connect_async(config.redis.url.get_secret_value(), _BLOCK_SECONDS)
+        try:
+            return await hook_states(config, client)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(ask())
+
+
+# --- one number, or one verification ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One verification of one client, as the API's GET shows it to that client."""
+
+    client: str
+    verification: Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What is known, newest first, and what refuses a send at the moment `now`."""
+
+    now: int
+    to: str
+    """Masked; "" where nothing is known."""
+    verifications: Sequence[Traced]
+    hindrances: Sequence[Hindrance]
+
+
+def trace(config: Config, asked: str) -> Trail:
+    """The trail of a number, or of a verification by its id.
+
+    Raises InvalidRecipient for what is neither, NotFound for an id that nobody knows (any longer), StoreDown, and
+    Unavailable for a record whose secret key is no longer configured.
+    """
+    with _Tracer.of(config) as tracer:
+        id = tracer.keyring.parse_id(asked)
+        return tracer.by_id(id) if id else tracer.by_number(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracer:
+    config: Config
+    keyring: Keyring
+    operations: store.RedisOperations
+    store: store.RedisStore
+    verifier: Verifier
+
+    @classmethod
+    @contextmanager
+    def of(cls, config: Config) -> Iterator[_Tracer]:
+        client = store.connect(config.redis.url.get_secret_value())
+        keyring, prefix = build_keyring(config), config.redis.prefix
+        kept = store.RedisStore(client, prefix)
+        try:
+            yield cls(
+                config, keyring, store.RedisOperations(client, prefix), kept, Verifier(kept, keyring, config.rules())
+            )
+        finally:
+            client.close()
+
+    def by_id(self, id: VerificationId) -> Trail:
+        origin = self.operations.origin(id)
+        if origin is None:
+            raise NotFound("No verification with this id is known; an ended one is remembered for 2 h.")
+        traced = self._traced(origin.client, id.text)
+        sealed = self.store.view(id, origin.client)
+        to = self.keyring.unseal(sealed.row.kid, id.text, "to", sealed.to) if sealed.to else ""
+        now, hindrances = self._hindrances(origin)
+        held = self._held(parse_recipient(to, "")) if to else ()
+        return Trail(now, traced.verification.to, [traced], [*held, *hindrances, *_of(now, [traced])])
+
+    def by_number(self, number: str) -> Trail:
+        to = parse_recipient(number, self.config.service.default_region)
+        partition, recipient = self.keyring.partition(to.prefix), self.keyring.recipient(to.e164)
+        rules = self.config.rules()
+        found, hindrances, now = [], dict[tuple[str, str], Hindrance](), self.store.now()
+        for client in self.config.clients:
+            owner = self.keyring.owner(client.name, to.e164)
+            for id in self.store.recent(partition, owner):
+                with suppress(NotFound):  # it is forgotten before its place in the list
+                    found.append(self._traced(client.name, id))
+            origin = Origin(client.name, partition, recipient, owner)
+            now, refusing = self._hindrances(origin)
+            refusing += _not_served(rules, client.domain(), to)
+            hindrances.update({(one.limit, one.client): one for one in refusing})
+        found.sort(key=lambda one: one.verification.created_at, reverse=True)
+        return Trail(now, to.mask, found, [*self._held(to), *hindrances.values(), *_of(now, found)])
+
+    def _traced(self, client: str, id: str) -> Traced:
+        return Traced(client, self.verifier.get(Client(client, frozenset()), id))
+
+    def _hindrances(self, origin: Origin) -> tuple[int, list[Hindrance]]:
+        rules = self.config.rules()
+        windows = {rule.name: rule.recipient_windows for rule in rules.channels}
+        limits = RecipientLimits(rules.limits.recipient, rules.limits.failures, windows)
+        now, found = self.operations.hindrances(origin, limits)
+        ordering = {f"channel:{rule.name}" for rule in rules.channels if not rule.strict}
+        return now, [
+            replace(one, detail=f"{one.detail}; it is asked after the others") if one.limit in ordering else one
+            for one in found
+        ]
+
+    def _held(self, to: Recipient) -> Iterator[Hindrance]:
+        """An operator's pause, of all sends or of this number's."""
+        sky = self.store.sky([channel.name for channel in self.config.channels])
+        if until := sky.pauses.until(sky.now, to.e164, to.region):
+            yield Hindrance("paused", until, detail="by an operator; `otp-service status` says by whom")
+
+
+def _not_served(rules: Rules, client: Client, to: Recipient) -> Iterator[Hindrance]:
+    """What the configuration refuses, whatever was counted."""
+    admission = Admission(rules)
+    for purpose in sorted(client.purposes):
+        try:
+            asked = StartRequest(to.e164, purpose)
+            admission.route(client.name, purpose, admission.start(replace(client, require=frozenset()), asked), None)
+        except RecipientBlocked as refused:
+            yield Hindrance("recipient_blocked", 0, client.name, refused.detail)
+            return
+        except Problem:
+            continue
+
+
+def _of(now: int, found: Sequence[Traced]) -> Iterator[Hindrance]:
+    """What the verifications themselves refuse: the cooldown of their four, and sends that are used up."""
+    cooled = set()
+    for one in found:
+        shown = one.verification
+        detail = f"{shown.purpose}, {shown.id}"
+        if shown.resend_at > now and (one.client, shown.purpose) not in cooled:
+            cooled.add((one.client, shown.purpose))
+            yield Hindrance("cooldown", shown.resend_at, one.client, detail)
+        if shown.status is Status.PENDING and not shown.sends_left:
+            until = shown.expires_at - MIN_LIFE_TO_RESEND_MS
+            if until > now:
+                yield Hindrance("sends", until, one.client, detail)
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+def levels(config: Config) -> Callable[[], Sequence[Level]]:
+    """What stands in Redis at a scrape, for `metrics.Levels`; nothing while Redis is down."""
+    client: redis.Redis = store.connect(config.redis.url.get_secret_value())
+    asked = store.RedisOperations(client, config.redis.prefix)
+    names = [channel.name for channel in config.channels]
+
+    def ask() -> Sequence[Level]:
+        try:
+            return list(_levels(asked.look(names)))
+        except StoreDown:
+            return ()
+
+    return ask
+
+
+def _levels(seen: Installation) -> Iterator[Level]:
+    yield Level("otp_queue_depth", seen.queue.depth)
+    yield Level("otp_queue_oldest_seconds", seen.queue.oldest_ms / 1000)
+    yield Level("otp_queue_later", seen.queue.later)
+    yield Level("otp_dead_letters", seen.queue.dead)
+    yield Level("otp_workers", len(seen.workers))
+    for channel in seen.channels:
+        yield Level("otp_channel_open", int(channel.standing.is_open), channel.name)
+        with suppress(ValueError):  # not every gateway says it as a number
+            yield Level("otp_channel_balance", float(channel.balance), channel.name)
