@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import redis.asyncio
@@ -45,7 +46,7 @@ class Entries:
         )
         entries: list[Entry] = []
         for key, messages in reply or []:
-            entries += await self._readable(self._partitions[key], messages, False)
+            entries += await self._readable(self._partitions[key], messages)
         return entries
 
     async def reclaim(self, idle_ms: int, count: int) -> tuple[Sequence[Entry], Sequence[Entry]]:
@@ -55,9 +56,10 @@ class Entries:
             reply = await answer(
                 self._client.xautoclaim(key, GROUP, self._consumer, idle_ms, start_id="0-0", count=count)
             )
-            found += await self._readable(partition, reply[1], True)
-        poison = [entry for entry in found if await self._deliveries(entry) > MOST_DELIVERIES]
-        return [entry for entry in found if entry not in poison], poison
+            found += await self._readable(partition, reply[1])
+        taken = [replace(entry, turn=turn) for entry in found if (turn := await self._turn(entry))]
+        poison = [entry for entry in taken if entry.turn > MOST_DELIVERIES]
+        return [entry for entry in taken if entry not in poison], poison
 
     async def renew(self, entries: Sequence[Entry]) -> None:
         by_partition: dict[int, list[str]] = {}
@@ -73,13 +75,18 @@ class Entries:
         fields: Any = {"id": entry.id, "send": entry.send, "at": entry.at, "why": words}
         await answer(self._client.xadd(self._keys.dead(entry.partition), fields, maxlen=DEAD_LETTERS))
 
-    async def _deliveries(self, entry: Entry) -> int:
+    async def _turn(self, entry: Entry) -> int:
+        """How often it was handed out; 0 when somebody else has it, or has done it, by now."""
         pending: Any = self._client.xpending_range(
             self._keys.outbox(entry.partition), GROUP, min=entry.entry, max=entry.entry, count=1
         )
-        return max((int(one["times_delivered"]) for one in await answer(pending)), default=0)
+        turns = [int(one["times_delivered"]) for one in await answer(pending) if self._is_ours(one["consumer"])]
+        return max(turns, default=0)
 
-    async def _readable(self, partition: int, messages: Any, reclaimed: bool) -> list[Entry]:
+    def _is_ours(self, consumer: bytes | str) -> bool:
+        return (consumer if isinstance(consumer, str) else text(consumer)) == self._consumer
+
+    async def _readable(self, partition: int, messages: Any) -> list[Entry]:
         """An entry without fields was deleted while it pended: Redis itself drops it from the pending list. One that is
         none of ours is put aside, so that it stops nobody."""
         entries = []
@@ -87,7 +94,7 @@ class Entries:
             if not fields:
                 continue
             try:
-                entries.append(_entry(partition, text(id), fields, reclaimed))
+                entries.append(_entry(partition, text(id), fields))
             except (KeyError, ValueError):
                 await self.keep_aside(Entry(partition, text(id), "", 0, 0), "it can't be read")
                 await answer(self._client.xack(self._keys.outbox(partition), GROUP, id))
@@ -95,14 +102,13 @@ class Entries:
         return entries
 
 
-def _entry(partition: int, entry: str, fields: dict[bytes, bytes], reclaimed: bool) -> Entry:
+def _entry(partition: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
     return Entry(
         partition,
         entry,
         text(fields[b"id"]),
         int(fields[b"send"]),
         int(fields[b"at"]),
-        reclaimed,
         route=tuple(text(fields.get(b"route", b"")).split()),
         recipient=text(fields.get(b"who", b"")),
         avoid=text(fields.get(b"avoid", b"")),

@@ -77,7 +77,7 @@ class RedisOutbox:
         self, entry: Entry, fence: str, candidates: Sequence[Candidate], on_unknown: str
     ) -> Begun | NoChannel | TakeEnd:
         windows = [self._keys.recipient_at(entry.partition, one.channel, entry.recipient) for one in candidates]
-        arguments: list[str | bytes | int] = [entry.id, entry.send, fence, int(entry.reclaimed), on_unknown]
+        arguments: list[str | bytes | int] = [entry.id, entry.send, fence, entry.turn, on_unknown]
         for one in candidates:
             arguments += (one.channel, one.windows, int(one.strict))
         reply = await self._trips.script("take", [*self._try_keys(entry), *windows], arguments)
