@@ -103,6 +103,9 @@ class Delivery:
         current = _Round(entry, fence)
         try:
             if await self._is_held(entry):
+                if entry.turn > 1:
+                    # Whoever left it still holds it, and what it began is unknown: only a holder can put it off.
+                    await self._outbox.take(entry, fence, (), self._route.on_unknown)
                 wait = random.uniform(*_HELD_SECONDS)  # noqa: S311 (jitter is no secret)
                 await self._outbox.settle(entry, fence, Verdict.LATER, round(wait * 1000))
                 return

@@ -41,9 +41,15 @@ class Entries:
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
         streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")
-        reply = await answer(
-            self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None)
-        )
+        asked = self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None)
+        try:
+            reply = await answer(asked)
+        except StoreDown as error:
+            if "NOGROUP" not in str(error.__cause__):
+                raise
+            # A server that came back empty, or somebody's mistake: what waits is still to be read.
+            await self.open()
+            return []
         entries: list[Entry] = []
         for key, messages in reply or []:
             entries += await self._readable(self._partitions[key], messages)
@@ -75,6 +81,11 @@ class Entries:
         fields: Any = {"id": entry.id, "send": entry.send, "at": entry.at, "why": words}
         await answer(self._client.xadd(self._keys.dead(entry.partition), fields, maxlen=DEAD_LETTERS))
 
+    async def drop(self, entry: Entry) -> None:
+        outbox = self._keys.outbox(entry.partition)
+        await answer(self._client.xack(outbox, GROUP, entry.entry))
+        await answer(self._client.xdel(outbox, entry.entry))
+
     async def _turn(self, entry: Entry) -> int:
         """How often it was handed out; 0 when somebody else has it, or has done it, by now."""
         pending: Any = self._client.xpending_range(
@@ -97,8 +108,7 @@ class Entries:
                 entries.append(_entry(partition, text(id), fields))
             except (KeyError, ValueError):
                 await self.keep_aside(Entry(partition, text(id), "", 0, 0), "it can't be read")
-                await answer(self._client.xack(self._keys.outbox(partition), GROUP, id))
-                await answer(self._client.xdel(self._keys.outbox(partition), id))
+                await self.drop(Entry(partition, text(id), "", 0, 0))
         return entries
 
 
