@@ -74,6 +74,8 @@ class _Round:
     asked: set[str] = field(default_factory=set)
     open: set[asyncio.Task[TryResult]] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
+    taken: float = 0.0
+    """When the latest try was asked for."""
     last: tuple[str, TryResult] | None = None
     rests: dict[str, float] = field(default_factory=dict)
     """Seconds after which a channel may be asked for this send again, as it said itself."""
@@ -104,6 +106,9 @@ class Delivery:
         current = _Round(entry, fence)
         try:
             if await self._is_held(entry):
+                if entry.turn > 1:
+                    # Whoever left it still holds it, and what it began is unknown: only a holder can put it off.
+                    await self._outbox.take(entry, fence, (), self._route.on_unknown)
                 wait = random.uniform(*_HELD_SECONDS)  # noqa: S311 (jitter is no secret)
                 await self._outbox.settle(entry, fence, Verdict.LATER, round(wait * 1000))
                 return
@@ -133,7 +138,9 @@ class Delivery:
     async def _hand_over(self, current: _Round) -> tuple[Verdict | None, int]:
         while True:
             plan = await self._router.plan(current.entry, current.asked, current.fence)
+            current.taken = time.monotonic()
             step = await self._outbox.take(current.entry, current.fence, plan.candidates, self._route.on_unknown)
+            await self._give_back(plan, step, current.fence)
             match step:
                 case Begun():
                     result = await self._try(current, step, plan)
@@ -153,6 +160,12 @@ class Delivery:
                     return Verdict.FAILED, 0
                 case TakeEnd.OVER:
                     return Verdict.DONE, 0
+
+    async def _give_back(self, plan: Plan, step: Begun | NoChannel | TakeEnd, fence: str) -> None:
+        """A probe that this send can't use, as its channel is full or was asked before, is the next send's."""
+        chosen = step.channel if isinstance(step, Begun) else ""
+        for channel in plan.probes - {chosen}:
+            await self._note(Call(channel, Judgement.NEUTRAL, None, 0, fence))
 
     def _remember(self, current: _Round, ending: Verdict | None) -> None:
         """How a real send went and how long it took, to play the next `deliver: false` by."""
@@ -187,9 +200,9 @@ class Delivery:
         return await task
 
     async def _ask(self, current: _Round, begun: Begun, channel: Channel, holder: str, waiting: _Waiting) -> TryResult:
-        message = self._compose(current.entry, begun)
         started = time.monotonic()
         try:
+            message = self._compose(current, begun)
             result = await channel.deliver(message) if isinstance(message, Message) else message
         finally:
             waiting.answered.set()
@@ -237,10 +250,13 @@ class Delivery:
             since_request_ms=max(self._router.now - entry.at, 0),
         )
 
-    def _compose(self, entry: Entry, begun: Begun) -> Message | TryResult:
+    def _compose(self, current: _Round, begun: Begun) -> Message | TryResult:
+        if time.monotonic() - current.taken >= (begun.expires - begun.now) / 1000:
+            # This process was stopped between the permission and the act: nobody can use that code any more.
+            return TryResult(Outcome.REJECTED, Reason.CONTENT, "not sent: the code had expired meanwhile")
         try:
-            return self._composer.compose(entry, begun)
+            return self._composer.compose(current.entry, begun)
         except (SealBroken, KeyError) as error:
             # Old records outlive a configuration: say so in the try, where `doctor` and the operator look.
-            _LOG.error("can't compose", id=entry.id, error=type(error).__name__)
+            _LOG.error("can't compose", id=current.entry.id, error=type(error).__name__)
             return TryResult(Outcome.REJECTED, Reason.CONFIG, f"the message can't be written: {type(error).__name__}")

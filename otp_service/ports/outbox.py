@@ -21,8 +21,8 @@ class Entry:
     send: int
     at: int
     """When the send was asked for, however often it was put off since."""
-    reclaimed: bool = False
-    """Taken over from a worker that is thought dead."""
+    turn: int = 1
+    """How often it was handed out: who has a later turn has taken it over from one that is thought dead."""
     route: tuple[str, ...] = ()
     """Names of the channels that may carry it, as the start found them."""
     recipient: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import redis.asyncio
@@ -40,12 +41,18 @@ class Entries:
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
         streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")
-        reply = await answer(
-            self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None)
-        )
+        asked = self._client.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms or None)
+        try:
+            reply = await answer(asked)
+        except StoreDown as error:
+            if "NOGROUP" not in str(error.__cause__):
+                raise
+            # A server that came back empty, or somebody's mistake: what waits is still to be read.
+            await self.open()
+            return []
         entries: list[Entry] = []
         for key, messages in reply or []:
-            entries += await self._readable(self._partitions[key], messages, False)
+            entries += await self._readable(self._partitions[key], messages)
         return entries
 
     async def reclaim(self, idle_ms: int, count: int) -> tuple[Sequence[Entry], Sequence[Entry]]:
@@ -55,9 +62,10 @@ class Entries:
             reply = await answer(
                 self._client.xautoclaim(key, GROUP, self._consumer, idle_ms, start_id="0-0", count=count)
             )
-            found += await self._readable(partition, reply[1], True)
-        poison = [entry for entry in found if await self._deliveries(entry) > MOST_DELIVERIES]
-        return [entry for entry in found if entry not in poison], poison
+            found += await self._readable(partition, reply[1])
+        taken = [replace(entry, turn=turn) for entry in found if (turn := await self._turn(entry))]
+        poison = [entry for entry in taken if entry.turn > MOST_DELIVERIES]
+        return [entry for entry in taken if entry not in poison], poison
 
     async def renew(self, entries: Sequence[Entry]) -> None:
         by_partition: dict[int, list[str]] = {}
@@ -73,13 +81,23 @@ class Entries:
         fields: Any = {"id": entry.id, "send": entry.send, "at": entry.at, "why": words}
         await answer(self._client.xadd(self._keys.dead(entry.partition), fields, maxlen=DEAD_LETTERS))
 
-    async def _deliveries(self, entry: Entry) -> int:
+    async def drop(self, entry: Entry) -> None:
+        outbox = self._keys.outbox(entry.partition)
+        await answer(self._client.xack(outbox, GROUP, entry.entry))
+        await answer(self._client.xdel(outbox, entry.entry))
+
+    async def _turn(self, entry: Entry) -> int:
+        """How often it was handed out; 0 when somebody else has it, or has done it, by now."""
         pending: Any = self._client.xpending_range(
             self._keys.outbox(entry.partition), GROUP, min=entry.entry, max=entry.entry, count=1
         )
-        return max((int(one["times_delivered"]) for one in await answer(pending)), default=0)
+        turns = [int(one["times_delivered"]) for one in await answer(pending) if self._is_ours(one["consumer"])]
+        return max(turns, default=0)
 
-    async def _readable(self, partition: int, messages: Any, reclaimed: bool) -> list[Entry]:
+    def _is_ours(self, consumer: bytes | str) -> bool:
+        return (consumer if isinstance(consumer, str) else text(consumer)) == self._consumer
+
+    async def _readable(self, partition: int, messages: Any) -> list[Entry]:
         """An entry without fields was deleted while it pended: Redis itself drops it from the pending list. One that is
         none of ours is put aside, so that it stops nobody."""
         entries = []
@@ -87,22 +105,20 @@ class Entries:
             if not fields:
                 continue
             try:
-                entries.append(_entry(partition, text(id), fields, reclaimed))
+                entries.append(_entry(partition, text(id), fields))
             except (KeyError, ValueError):
                 await self.keep_aside(Entry(partition, text(id), "", 0, 0), "it can't be read")
-                await answer(self._client.xack(self._keys.outbox(partition), GROUP, id))
-                await answer(self._client.xdel(self._keys.outbox(partition), id))
+                await self.drop(Entry(partition, text(id), "", 0, 0))
         return entries
 
 
-def _entry(partition: int, entry: str, fields: dict[bytes, bytes], reclaimed: bool) -> Entry:
+def _entry(partition: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
     return Entry(
         partition,
         entry,
         text(fields[b"id"]),
         int(fields[b"send"]),
         int(fields[b"at"]),
-        reclaimed,
         route=tuple(text(fields.get(b"route", b"")).split()),
         recipient=text(fields.get(b"who", b"")),
         avoid=text(fields.get(b"avoid", b"")),

@@ -68,9 +68,13 @@ class RedisOutbox:
     async def _bury(self, entry: Entry) -> None:
         """The send has failed unless a try may have sent it; its entry is kept aside for whoever looks into it."""
         await self._entries.keep_aside(entry)
-        taken = await self.take(entry, f"{entry.entry}.dead", [], "failover")
-        may_have_sent = isinstance(taken, NoChannel) and taken.may_have_sent
-        await self.settle(entry, f"{entry.entry}.dead", Verdict.DONE if may_have_sent else Verdict.FAILED)
+        try:
+            taken = await self.take(entry, f"{entry.entry}.dead", [], "failover")
+            may_have_sent = isinstance(taken, NoChannel) and taken.may_have_sent
+            await self.settle(entry, f"{entry.entry}.dead", Verdict.DONE if may_have_sent else Verdict.FAILED)
+        except StoreDown:
+            # No script can work on its record, and the others must not wait for it; or Redis is gone, and says so here.
+            await self._entries.drop(entry)
 
     # --- a delivery's steps ---------------------------------------------------------------------------------------
 
@@ -78,7 +82,7 @@ class RedisOutbox:
         self, entry: Entry, fence: str, candidates: Sequence[Candidate], on_unknown: str
     ) -> Begun | NoChannel | TakeEnd:
         windows = [self._keys.recipient_at(entry.partition, one.channel, entry.recipient) for one in candidates]
-        arguments: list[str | bytes | int] = [entry.id, entry.send, fence, int(entry.reclaimed), on_unknown]
+        arguments: list[str | bytes | int] = [entry.id, entry.send, fence, entry.turn, on_unknown, entry.entry]
         for one in candidates:
             arguments += (one.channel, one.windows, int(one.strict))
         reply = await self._trips.script("take", [*self._try_keys(entry), *windows], arguments)
@@ -142,7 +146,7 @@ class RedisOutbox:
         """Members are `e:<id>` for an end, `a:<id>` for an approval, `<send>:<id>` for an open send."""
         first, _, id = member.partition(":")
         kind, send = (first, "") if first in ("a", "e") else ("d", first)
-        reply = await self._trips.script("wake", self._send_keys(partition, id), [kind, id, send])
+        reply = await self._trips.script("wake", self._send_keys(partition, id), [kind, id, send, GROUP])
         return Finished(text(reply[0]), tuple(text(name) for name in reply[1:])) if reply else None
 
     async def aclose(self) -> None:

@@ -5,11 +5,13 @@ local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], o
 local id, send, fence, entry, group, verdict, delay = unpack(ARGV)
 local now = clock()
 local status = status_of(k, id, now)
-local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'maybe', 'holder', 'deliver', 'extra')
+local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'maybe', 'holder', 'deliver', 'extra', 'entry')
 local again = r[2] == 'accepted' and r[6] == send
 local open = status == 'pending' and r[1] == send and (r[2] == 'queued' or r[2] == 'trying' or again)
 local waits = false
-if open then
+-- An entry that was written anew, or beside which a report wrote another, decides nothing.
+local current = r[7] == entry
+if open and current then
   -- A worker that was thought dead leaves the entry to the one that took it over.
   if r[4] and r[4] ~= send .. ':' .. fence and string.find(r[4], send .. ':', 1, true) == 1 then return 0 end
   local nothing_left = tonumber(r[3]) <= 0 or r[5] == '0'
@@ -26,7 +28,7 @@ if open then
 end
 if waits then
   redis.call('ZADD', k.later, int(now + delay), send .. ':' .. id)
-elseif not open or redis.call('HGET', k.record, 'entry') == entry then
+elseif not open or current then
   redis.call('ZREM', k.later, send .. ':' .. id)
 end
 redis.call('XACK', k.outbox, group, entry)

@@ -1,20 +1,24 @@
 -- Begin a try: "trying" is written before a byte leaves, by exactly one holder.
 -- KEYS: record, tries, due, events, then the recipient's window at each channel
--- ARGV: id, send, fence, reclaimed ('1'), on_unknown, then for each channel in the order to try: its name, its windows
---       ("5/3600000"), '1' where these refuse and '0' where they only order
+-- ARGV: id, send, fence, turn (how often the entry was handed out), on_unknown, entry, then for each channel in the
+--       order to try: its name, its windows ("5/3600000"), '1' where these refuse and '0' where they only order
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4]}
-local id, send, fence, reclaimed, on_unknown = unpack(ARGV, 1, 5)
+local id, send, fence, turn, on_unknown, entry = unpack(ARGV, 1, 6)
 local now = clock()
 
 if status_of(k, id, now) ~= 'pending' then return {'over'} end
-local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'deliver', 'holder', 'extra', 'expires')
+local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'deliver', 'holder', 'extra', 'expires', 'turn',
+  'entry')
 local open = r[2] == 'queued' or r[2] == 'trying' or (r[2] == 'accepted' and r[5] == send)
-if r[1] ~= send or not open then return {'over'} end
+-- An entry that was written anew is its new reader's.
+if r[1] ~= send or not open or r[8] ~= entry then return {'over'} end
 local mine = send .. ':' .. fence
 if r[4] ~= mine then
-  -- A worker that was thought dead may finish the try it began, and begins no other.
-  if r[4] and string.find(r[4], send .. ':', 1, true) == 1 and reclaimed ~= '1' then return {'lost'} end
-  redis.call('HSET', k.record, 'holder', mine)
+  -- A worker that was thought dead may finish the try it began, and begins no other: not even one that had itself
+  -- taken over, and wakes to find that somebody has a later turn.
+  local held = r[4] and string.find(r[4], send .. ':', 1, true) == 1
+  if held and tonumber(turn) <= tonumber(r[7] or 1) then return {'lost'} end
+  redis.call('HSET', k.record, 'holder', mine, 'turn', turn)
 end
 
 if r[3] == '0' then
@@ -53,8 +57,8 @@ end
 local hold = may_have and on_unknown == 'hold'
 local chosen, full
 local free = {}
-for n = 1, hold and 0 or (#ARGV - 5) / 3 do
-  local channel, windows, strict = unpack(ARGV, 3 + 3 * n, 5 + 3 * n)
+for n = 1, hold and 0 or (#ARGV - 6) / 3 do
+  local channel, windows, strict = unpack(ARGV, 4 + 3 * n, 6 + 3 * n)
   if not closed[channel] then
     local wait = wait_for(KEYS[4 + n], now, windows)
     if wait == 0 then chosen = n break end
@@ -75,7 +79,7 @@ if not chosen then
   return {'none', may_have and '1' or '0', retryable and '1' or '0', int(r[6] - now), names, free}
 end
 
-local channel, windows = unpack(ARGV, 3 + 3 * chosen, 4 + 3 * chosen)
+local channel, windows = unpack(ARGV, 4 + 3 * chosen, 5 + 3 * chosen)
 local f = redis.call('HMGET', k.record, 'to', 'kid', 'seed', 'counter', 'purpose', 'locale', 'expires', 'code_length',
   'client')
 redis.call('HSET', k.record, 'valid_to', f[4])

@@ -1,9 +1,32 @@
 -- What was due: a verification's end, what an approval says of its channels, or an open send that somebody must look at.
--- KEYS: record, tries, due, events, outbox, later   ARGV: kind ('e', 'a', 'd'), id, send (of 'd')
+-- KEYS: record, tries, due, events, outbox, later   ARGV: kind ('e', 'a', 'd'), id, send (of 'd'), group
 -- Returns the status and the channels that carried it, for an end; else nothing.
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
-local kind, id, send = unpack(ARGV)
+local kind, id, send, group = unpack(ARGV)
 local now = clock()
+local GROUPS = 'GROUPS'
+
+-- Whether one entry of the stream stands behind another.
+local function is_after(entry, other)
+  local ms, seq = string.match(entry, '(%d+)-(%d+)')
+  local other_ms, other_seq = string.match(other, '(%d+)-(%d+)')
+  if ms ~= other_ms then return tonumber(ms) > tonumber(other_ms) end
+  return tonumber(seq) > tonumber(other_seq)
+end
+
+-- Whether the outbox will still bring this entry to a worker. One that was deleted is brought to nobody, nor is one
+-- that was handed to a consumer whom somebody deleted.
+local function comes_to_somebody(entry)
+  if #redis.call('XRANGE', k.outbox, entry, entry) == 0 then return false end
+  for _, fields in ipairs(redis.call('XINFO', GROUPS, k.outbox)) do
+    local g = {}
+    for n = 1, #fields, 2 do g[fields[n]] = fields[n + 1] end
+    if g.name == group and not is_after(entry, g['last-delivered-id']) then
+      return #redis.call('XPENDING', k.outbox, group, entry, entry, 1) > 0
+    end
+  end
+  return true
+end
 
 if kind == 'd' then
   local member = send .. ':' .. id
@@ -13,11 +36,12 @@ if kind == 'd' then
   local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'extra', 'entry')
   if status_of(k, id, now) ~= 'pending' or r[1] ~= send then return false end
   if r[2] ~= 'queued' and r[2] ~= 'trying' and not (r[2] == 'accepted' and r[3] == send) then return false end
-  if r[4] and #redis.call('XRANGE', k.outbox, r[4], r[4]) > 0 then
+  if r[4] and comes_to_somebody(r[4]) then
     -- It still waits in the outbox, or is worked on.
     redis.call('ZADD', k.later, int(now + LOOK_AGAIN), member)
   else
     redis.call('HDEL', k.record, 'holder')
+    if r[4] then redis.call('XDEL', k.outbox, r[4]) end
     queue(k, id, send, now)
   end
   return false

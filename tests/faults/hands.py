@@ -1,0 +1,79 @@
+"""A worker's steps, done by hand: what a test stops between two of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import redis.asyncio
+
+from otp_service.ports import Begun, Candidate, Entry, NoChannel, TakeEnd, TryResult, Verdict
+from otp_service.store import RedisOutbox, Trips
+from otp_service.store.entries import GROUP
+from tests.world import ACCEPTED, MOVABLE, World
+
+CANDIDATES = (Candidate("primary"), Candidate("backup"))
+
+
+@dataclass
+class Hands:
+    """One worker that does what it is told, a step at a time."""
+
+    name: str
+    outbox: RedisOutbox
+    client: redis.asyncio.Redis
+    began: list[Begun] = field(default_factory=list)
+
+    async def read(self) -> list[Entry]:
+        return list(await self.outbox.read(64, 50))
+
+    async def take_over(self, idle_ms: int = 0) -> list[Entry]:
+        return list(await self.outbox.reclaim(idle_ms, 64))
+
+    async def take(self, entry: Entry) -> Begun | NoChannel | TakeEnd:
+        step = await self.outbox.take(entry, self.name, CANDIDATES, "failover")
+        if isinstance(step, Begun):
+            self.began.append(step)
+        return step
+
+    async def record(self, entry: Entry, result: TryResult = ACCEPTED) -> bool:
+        """What the latest try came to."""
+        return await self.outbox.record(entry, self.began[-1], self.name, result, 5)
+
+    async def settle(self, entry: Entry, verdict: Verdict) -> None:
+        await self.outbox.settle(entry, self.name, verdict)
+
+    async def fall_asleep(self, entry: Entry) -> None:
+        """Let its lease run out at once, and others go on."""
+        outbox = f"otp:{{{entry.partition:02d}}}:outbox"
+        await self.client.xclaim(outbox, GROUP, self.name, 0, [entry.entry], idle=1 << 20, justid=True)
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def hands(world: World, name: str) -> AsyncIterator[Hands]:
+    client = world.server.make_async()
+    outbox = RedisOutbox(client, name, trips=Trips(client, MOVABLE))
+    await outbox.open()
+    try:
+        yield Hands(name, outbox, client)
+    finally:
+        await outbox.aclose()
+
+
+def by_hand(world: World, *names: str) -> Callable[[Callable[..., Awaitable[None]]], None]:
+    """Decorates what is done at once, with one pair of hands for each name."""
+
+    def do(steps: Callable[..., Awaitable[None]]) -> None:
+        async def run(ready: list[Hands]) -> None:
+            if len(ready) == len(names):
+                await steps(*ready)
+            else:
+                async with hands(world, names[len(ready)]) as more:
+                    await run([*ready, more])
+
+        asyncio.run(run([]))
+
+    return do

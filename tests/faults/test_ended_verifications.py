@@ -1,0 +1,85 @@
+"""Nothing leaves after a verification has ended, wherever its send was at that moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from otp_service.errors import Problem
+from otp_service.ports import Outcome, Reason, TryResult
+from otp_service.verification import Delivery
+from tests.world import SHOP, World, silent
+
+LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
+
+
+def approve(world: World, id: str) -> None:
+    world.check(id, world.code_of(id))
+
+
+def cancel(world: World, id: str) -> None:
+    world.verifier.cancel(SHOP, id)
+
+
+def exhaust(world: World, id: str) -> None:
+    wrong = world.wrong_code(id)
+    for _ in range(5):
+        with pytest.raises(Problem):
+            world.check(id, wrong)
+
+
+End = Callable[[World, str], None]
+ENDS = pytest.mark.parametrize("end", [approve, cancel, exhaust])
+
+
+def asked(world: World) -> list[int]:
+    return [len(gateway.inbox) for gateway in world.gateways]
+
+
+@ENDS
+def test_nothing_leaves_when_it_ends_while_the_send_is_queued(world: World, end: End) -> None:
+    id = world.start().verification.id
+    end(world, id)
+    world.deliver()
+    assert asked(world) == [0, 0]
+    assert world.get(id).delivery is Delivery.CANCELED
+
+
+@ENDS
+def test_nothing_more_leaves_when_it_ends_while_the_send_waits_for_its_gateways(world: World, end: End) -> None:
+    for gateway in world.gateways:
+        gateway.answer_within, gateway.deadline, gateway.answers = 20.0, 30.0, [LATER]
+    id = world.start().verification.id
+    world.deliver()
+    assert asked(world) == [1, 1]
+    end(world, id)
+    world.move_clock(40)
+    world.deliver(1.3)
+    assert asked(world) == [1, 1]
+    assert world.get(id).delivery is Delivery.CANCELED
+    assert not any(world.server.client.zcard(key) for key in world.server.client.keys("*:later"))
+
+
+@ENDS
+def test_nothing_more_leaves_when_it_ends_while_a_gateway_is_asked(world: World, end: End) -> None:
+    """The first refuses after the end: the second is not asked."""
+    world.gateways[0].answer_within = 20.0
+    world.gateways[0].answers = [silent(0.5, TryResult(Outcome.REJECTED, Reason.ACCOUNT))]
+    id = world.start().verification.id
+
+    async def run() -> None:
+        worker, outbox = world.worker()
+        running = asyncio.create_task(worker.run())
+        while not world.gateways[0].inbox:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        end(world, id)
+        await world.is_idle()
+        worker.stop()
+        await running
+        await outbox.aclose()
+
+    asyncio.run(run())
+    assert asked(world) == [1, 0]
+    assert world.get(id).delivery is Delivery.UNCONFIRMED

@@ -1,0 +1,235 @@
+"""F23 to F27: gateways that lose answers, fail, crawl, are all gone at once or can't be found by name."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otp_service.channels.http import GatewayClient
+from otp_service.channels.sms_aspx import SmsAspxChannel, SmsAspxSettings
+from otp_service.errors import Unavailable
+from otp_service.ports import Message, Outcome, Reason, TryResult
+from otp_service.verification import Delivery
+from tests.faults.installation import installation
+from tests.world import ACCEPTED, UNLIMITED, FakeGateway, Server, World
+
+DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "connection refused")
+OVERLOADED = TryResult(Outcome.RETRYABLE, Reason.RATE, "HTTP 429", retry_after=40.0, overloaded=True)
+BROKEN = TryResult(Outcome.UNKNOWN, Reason.ANSWER, "HTTP 500", overloaded=True)
+RESET = TryResult(Outcome.UNKNOWN, Reason.NETWORK, "reset")
+MOST_CALLS = 20
+"""Until then a breaker has opened."""
+
+
+def patient(world: World) -> World:
+    """However slow this machine is, no gateway counts as silent."""
+    for gateway in world.gateways:
+        gateway.answer_within, gateway.deadline = 20.0, 30.0
+    return world
+
+
+def is_open(world: World, channel: str = "primary") -> bool:
+    return world.store.sky([channel]).standings[channel].is_open
+
+
+def number(n: int) -> str:
+    return f"+861380{n:07d}"
+
+
+def always(gateway: FakeGateway, *answers: TryResult) -> None:
+    gateway.answers = list(answers) * (400 // len(answers))
+
+
+@pytest.mark.parametrize("fault", ["hang", "reset", "truncated", "http_500_accepted"])
+def test_f23_a_lost_answer_is_unknown_and_one_other_channel_sends_the_same_code(
+    tmp_path: Path, real_server: Server, fault: str
+) -> None:
+    with installation(tmp_path, real_server) as there:
+        there.set_fault("c0", fault, next=1)
+        with there.worker(), there.watched():
+            id = there.start(1)
+            there.until_nothing_is_left()
+        assert [(one.channel, one.outcome) for one in there.get(id).tries] == [("c0", "unknown"), ("c1", "accepted")]
+        assert [line["account"] for line in there.accepted()] == ["c0", "c1"]
+        there.approve_all()
+        checker = there.checker()
+        assert checker.violations() == []
+        assert str(checker.totals()) == "sends 1 · kills 0 · lost 0 · duplicates 1 · unknown 1"
+
+
+def test_f24_a_channel_that_fails_six_times_in_ten_is_left_alone_within_twenty_calls(server: Server) -> None:
+    world = patient(World(server, UNLIMITED))
+    always(world.gateways[0], BROKEN, ACCEPTED, DOWN, RESET, ACCEPTED)
+    ids = []
+    for n in range(MOST_CALLS):
+        ids.append(world.start(number(n)).verification.id)
+        world.deliver()
+    assert is_open(world)
+    calls = len(world.gateways[0].inbox)
+    assert calls <= MOST_CALLS
+    ids.append(world.start(number(99)).verification.id)
+    world.deliver()
+    assert len(world.gateways[0].inbox) == calls
+    assert {world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}
+
+
+def test_f24_a_gateway_that_names_a_time_is_left_alone_until_then(server: Server) -> None:
+    world = patient(World(server, UNLIMITED))
+    world.gateways[0].answers = [OVERLOADED]
+    for n, (passes, asked) in enumerate(((0, 1), (30, 1), (11, 2))):
+        world.move_clock(passes)
+        world.start(number(n))
+        world.deliver()
+        assert len(world.gateways[0].inbox) == asked
+
+
+class Slow(FakeGateway):
+    """Accepts, so late that it counts as silent; the test says when."""
+
+    async def deliver(self, message: Message) -> TryResult:
+        self.inbox.append(message)
+        await asyncio.sleep(0.3)
+        return ACCEPTED
+
+
+@pytest.mark.parametrize("sends", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_f25_a_channel_that_crawls_is_passed_over_after_a_few_and_everybody_is_sent_their_code(
+    server: Server, sends: int
+) -> None:
+    """Silence counts twice, so five of them in a row open the breaker."""
+    world = patient(World(server, UNLIMITED))
+    world.gateways[0] = Slow("primary", answer_within=0.05, deadline=20.0)
+    ids = []
+    for n in range(sends):
+        ids.append(world.start(number(n)).verification.id)
+        world.deliver()
+    assert is_open(world)
+    assert {world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}
+    assert len(world.gateways[1].inbox) == sends
+    assert len(world.gateways[0].inbox) < sends
+
+
+@pytest.mark.parametrize("arrivals", [60, pytest.param(600, marks=pytest.mark.slow)])
+def test_f26_ten_minutes_without_any_gateway(server: Server, arrivals: int) -> None:
+    """The queue is bounded, starts are refused with a time, what waits ends before its code, and nobody storms."""
+    world = patient(World(server, UNLIMITED)).with_rules(outbox_max=40)
+    for gateway in world.gateways:
+        always(gateway, DOWN)
+    ids, refused = [], []
+    for half_minute in range(20):
+        world.with_rules()  # an API that looks at the channels anew: the clock jumps, and not its own
+        for n in range(arrivals // 20):
+            try:
+                ids.append(world.start(number(half_minute * 1000 + n)).verification.id)
+            except Unavailable as error:
+                refused.append(error.retry_after)
+        waiting = [world.server.client.zcard(key) for key in world.server.client.keys("*:later")]
+        assert max(waiting) <= 40
+        world.deliver(1.1 if half_minute in (0, 10) else 0.0)
+        world.move_clock(1 if half_minute % 2 == 0 else 59)
+    assert ids
+    assert refused
+    assert all(seconds and seconds >= 1 for seconds in refused)
+
+    world.move_clock(400)
+    world.deliver(1.3)
+    assert {world.get(id).delivery for id in ids} == {Delivery.EXPIRED}
+
+    for gateway in world.gateways:
+        gateway.answers, gateway.inbox = [], []
+    world.deliver(0.3)
+    assert [gateway.inbox for gateway in world.gateways] == [[], []]
+
+
+def test_f26_what_waited_for_the_gateways_to_come_back_meets_them_one_by_one(server: Server) -> None:
+    """Until three probes went well, one call at a time is all that a gateway gets."""
+    world = patient(World(server, UNLIMITED))
+    ids = [world.start(number(n)).verification.id for n in range(30)]
+    client = world.server.client
+    for gateway in world.gateways:
+        client.hset(f"otp:c:{gateway.name}", mapping={"open": world.store.now() - 1, "spell": 5000, "probed": 0})
+    busy, most = 0, 0
+
+    async def deliver(message: Message) -> TryResult:
+        nonlocal busy, most
+        busy += 1
+        if any(client.hexists(f"otp:c:{gateway.name}", "open") for gateway in world.gateways):
+            most = max(most, busy)
+        await asyncio.sleep(0.01)
+        busy -= 1
+        return ACCEPTED
+
+    world.gateways[0].deliver = deliver  # type: ignore[method-assign]
+    world.gateways[1].deliver = deliver  # type: ignore[method-assign]
+    for _ in range(30):
+        world.deliver(1.1)
+        if all(world.get(id).delivery is Delivery.ACCEPTED for id in ids):
+            break
+        world.move_clock(45)
+    assert {world.get(id).delivery for id in ids} <= {Delivery.ACCEPTED, Delivery.EXPIRED}
+    assert 1 <= most <= 2
+
+
+# --- F27 --------------------------------------------------------------------------------------------------------------
+
+
+def channel(look_up: Any) -> SmsAspxChannel:
+    settings = SmsAspxSettings(
+        name="primary",
+        url="http://gateway.invalid/sms.aspx",
+        account="demo",
+        password="demo",
+        answer_within=0.2,
+        deadline=0.4,
+    )
+    return SmsAspxChannel(settings, client=GatewayClient(look_up=look_up))
+
+
+def unknown_name(host: str, port: int) -> Any:
+    raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+
+@pytest.mark.parametrize("kind", ["no such name", "silent name server", "flapping"])
+def test_f27_a_name_that_does_not_resolve_opens_the_breaker_and_stops_nobody(server: Server, kind: str) -> None:
+    world = patient(World(server, UNLIMITED))
+    over, asked = threading.Event(), [0]
+
+    def look_up(host: str, port: int) -> Any:
+        asked[0] += 1
+        if kind == "silent name server" or (kind == "flapping" and asked[0] % 2):
+            over.wait(30)
+        return unknown_name(host, port)
+
+    beats = []
+
+    async def beat() -> None:
+        while True:
+            beats.append(1)
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        world.gateways[0] = channel(look_up)  # type: ignore[call-overload]
+        worker, outbox = world.worker()
+        running, heart = asyncio.create_task(worker.run()), asyncio.create_task(beat())
+        for n in range(12):
+            ids.append(world.start(number(n)).verification.id)
+        await world.is_idle()
+        heart.cancel()
+        worker.stop()
+        await running
+        await outbox.aclose()
+
+    ids: list[str] = []
+    try:
+        asyncio.run(run())
+    finally:
+        over.set()
+    assert is_open(world)
+    assert {world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}
+    assert len(world.gateways[1].inbox) == 12
+    assert len(beats) > 3
