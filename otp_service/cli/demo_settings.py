@@ -18,6 +18,8 @@ BACKUP_ACCOUNT = "backup"
 """A second account at the simulator: a fault set on one leaves the other well, and fail-over can be seen."""
 
 HOST = "127.0.0.1"
+REPORT_SECONDS = 2
+"""The simulator reports after a second: who looks on sees it soon."""
 SIGNATURE = "今信科技"
 
 
@@ -44,7 +46,13 @@ class DemoSecrets:
 
 
 def demo_tables(secrets: DemoSecrets, api: Address, admin: Address, inbox: Address, redis_url: str) -> config.Tables:
-    gateway = {"protocol": "sms_aspx", "url": f"http://{inbox}/sms.aspx", "signature": SIGNATURE, "password": "demo"}
+    gateway: config.Tables = {
+        "protocol": "sms_aspx",
+        "url": f"http://{inbox}/sms.aspx",
+        "signature": SIGNATURE,
+        "password": "demo",
+    }
+    gateway |= {"reports": "poll", "report_interval": REPORT_SECONDS}
     return {
         "service": {
             "bind": str(api),
