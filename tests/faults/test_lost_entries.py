@@ -55,7 +55,6 @@ def test_f21_an_entry_that_vanishes_is_written_anew_from_the_list_of_open_sends(
         [entry] = await dead.read()
         lose(world, entry.entry)
 
-    world.deliver()
     world.move_clock(LOOK_AGAIN)
     world.deliver(1.3)
     assert world.get(id).delivery is Delivery.ACCEPTED
