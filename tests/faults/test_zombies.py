@@ -122,8 +122,9 @@ def test_f20_sixteen_that_take_over_one_pending_list_start_each_try_once(real_wo
     async def run() -> None:
         async with AsyncExitStack() as stack:
             dead, *claimers = [await stack.enter_async_context(hands(real_world, f"w{n}")) for n in range(17)]
-            for entry in await dead.read():
-                await dead.fall_asleep(entry)
+            while entries := await dead.read():
+                for entry in entries:
+                    await dead.fall_asleep(entry)
             await asyncio.gather(*(claim(one) for one in claimers))
 
     asyncio.run(run())
