@@ -57,6 +57,7 @@ FRAMEWORKS = {
     "flask": {"web", "wiring"},
     "werkzeug": {"web"},
     "redis": {"store"},
+    "hiredis": {"store"},
     "httpx": {"channels", "cli"},
     "aiosmtplib": {"channels"},
     "click": {"cli"},

@@ -153,7 +153,7 @@ class World:
         return f"{(int(right) + 1) % 10 ** len(right):0{len(right)}d}"
 
     def worker(
-        self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None
+        self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None, concurrency: int = 256
     ) -> tuple[Worker, RedisOutbox]:
         client = self.server.make_async()
         trips = Trips(client, MOVABLE)
@@ -163,7 +163,8 @@ class World:
         composer = Composer(self.keyring, self.rules.policies, {gateway.name: voice for gateway in self.gateways})
         route = Route(self.gateways, router, self.on_unknown, frozenset(self.reporting))
         delivery, presence = Delivery(outbox, route, composer), RedisPresence(trips)
-        return Worker(outbox, delivery, router, name, idle_ms=idle_ms, block_ms=50, presence=presence), outbox
+        worker = Worker(outbox, delivery, router, name, concurrency, idle_ms, block_ms=50, presence=presence)
+        return worker, outbox
 
     async def is_idle(self) -> None:
         """Return once no send waits in an outbox or is worked on."""

@@ -168,7 +168,7 @@ class Delivery(Section):
         None, description='"host:port": the worker\'s own admin address, where it shares a host with the API'
     )
     outbox_max: Int = Field(10_000, ge=1, le=1_000_000, description="1 to 1000000 sends that may wait in one partition")
-    concurrency: Int = Field(64, ge=1, le=1024, description="1 to 1024 tries in flight per worker")
+    concurrency: Int = Field(256, ge=1, le=1024, description="1 to 1024 tries in flight per worker")
     drain_seconds: Int = Field(10, ge=1, le=DRAIN_SECONDS, description=f"1 to {DRAIN_SECONDS}")
 
 

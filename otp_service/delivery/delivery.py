@@ -101,8 +101,10 @@ class Delivery:
         self._composer = composer
         self._recent = deque([_AT_FIRST], maxlen=_RECENT)
 
-    async def deliver(self, entry: Entry, fence: str) -> None:
-        """Bring one outbox entry to its end. Raises StoreDown: then the entry stays, and is reclaimed by somebody."""
+    async def deliver(self, entry: Entry, fence: str, handed_over: Callable[[], None] = lambda: None) -> None:
+        """Bring one outbox entry to its end. Raises StoreDown: then the entry stays, and is reclaimed by somebody.
+
+        `handed_over` is called when no channel will be asked any more, while late answers may still be awaited."""
         current = _Round(entry, fence)
         try:
             if await self._is_held(entry):
@@ -114,8 +116,10 @@ class Delivery:
                 return
             ending, delay = await self._hand_over(current)
             self._remember(current, ending)
+            handed_over()
             # A try that was begun is heard out: a late answer is still recorded.
-            await asyncio.gather(*current.open)
+            if current.open:
+                await asyncio.gather(*current.open)
         except StoreDown:
             await asyncio.gather(*current.open, return_exceptions=True)
             raise

@@ -21,6 +21,8 @@ _LOG = structlog.get_logger("otp_service.worker")
 BLOCK_MS = 1000
 """How long one read waits: it wakes at once for an entry, and a stop waits no longer than this."""
 _BATCH = 64
+_SHARE = 8
+"""The most that one read takes of one partition: it may find as much in every one of them."""
 _TICK_SECONDS = 1.0
 _AFTER_A_LOSS_SECONDS = 0.5
 _BEAT_SECONDS = 2.0
@@ -55,6 +57,11 @@ class Worker:
         self._done = 0
         self._fences = count()
         self._active: dict[asyncio.Task[None], Entry] = {}
+        # A read can only say how many it wants of each partition: what comes beyond the room waits here for its turn.
+        self._turns = asyncio.Semaphore(concurrency)
+        self._busy = 0
+        """Of the active ones: those that don't only listen any more for a late answer, or that wait for their turn."""
+        self._spread = 1
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()
@@ -117,16 +124,18 @@ class Worker:
             # Every send is paused: they wait in the outbox, in their order.
             await asyncio.sleep(LOOK_SECONDS)
             return
-        free = self._concurrency - len(self._active)
+        free = self._concurrency - self._busy
         if free <= 0:
             self._room.clear()
             await self._room.wait()
             return
-        for entry in await self._outbox.read(min(free, _BATCH), self._block_ms):
+        entries = await self._outbox.read(max(1, min(free // self._spread, _SHARE)), self._block_ms)
+        self._spread = max(1, len({entry.partition for entry in entries}))
+        for entry in entries:
             self._begin(entry)
 
     async def _reclaim(self) -> None:
-        if len(self._active) >= self._concurrency or self._stopping.is_set():
+        if self._busy >= self._concurrency or self._stopping.is_set():
             return
         for entry in await self._outbox.reclaim(self._idle_ms, _BATCH):
             _LOG.warning("taking over a send that a worker left", id=entry.id, send=entry.send)
@@ -190,16 +199,25 @@ class Worker:
     def _begin(self, entry: Entry) -> None:
         task = asyncio.create_task(self._work(entry, f"{self._name}.{next(self._fences)}"))
         self._active[task] = entry
+        self._busy += 1
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._active[task]
         self._done += 1
+
+    def _make_room(self) -> None:
+        self._busy -= 1
         self._room.set()
 
     async def _work(self, entry: Entry, fence: str) -> None:
         try:
-            await self._delivery.deliver(entry, fence)
+            with contextlib.ExitStack() as turn:
+                turn.callback(self._make_room)
+                await self._turns.acquire()
+                turn.callback(self._turns.release)
+                # A gateway that falls silent would else take every turn for its whole deadline.
+                await self._delivery.deliver(entry, fence, turn.close)
         except StoreDown as error:
             _LOG.warning("a send is left to be taken over: Redis does not answer", id=entry.id, error=str(error))
         except Exception:

