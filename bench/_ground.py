@@ -58,6 +58,10 @@ signature = "今信科技"
 """
 
 
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""Asked once: who pins itself to one core is told of no other afterwards."""
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
@@ -65,10 +69,7 @@ def free_port() -> int:
 
 def core(nth: int) -> int | None:
     """The nth core that we may use, as far as there are so many; None where the system does not let us choose."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    cores = sorted(os.sched_getaffinity(0))
-    return cores[min(nth, len(cores) - 1)]
+    return CORES[min(nth, len(CORES) - 1)] if CORES else None
 
 
 def pin(pid: int, nth: int) -> None:

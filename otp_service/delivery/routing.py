@@ -62,7 +62,7 @@ class Router:
     standings: Standings
     rules: Sequence[ChannelRule]
     deadlines: Mapping[str, float]
-    chance: random.Random = field(default_factory=random.SystemRandom)
+    chance: random.Random = field(default_factory=random.Random)
     _sky: Sky = field(default_factory=lambda: Sky(0, {}))
     _seen: float = 0.0
 

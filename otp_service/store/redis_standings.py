@@ -45,6 +45,7 @@ def _said(result: TryResult | None) -> tuple[int, str, str]:
     """How long the gateway wants to be left alone, the figure that it counts for, and its words where they complain."""
     if result is None:
         return 0, "", ""
-    label = f"{result.outcome}:{result.reason or ''}" + (":unmapped" if result.unmapped else "")
+    reason = result.reason.value if result.reason else ""
+    label = f"{result.outcome.value}:{reason}" + (":unmapped" if result.unmapped else "")
     rest = round((result.retry_after or 0) * 1000) if result.overloaded else 0
     return rest, label, fit_to_keep(result.detail) if result.reason else ""
