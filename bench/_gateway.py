@@ -38,7 +38,8 @@ class Line(asyncio.Protocol):
         if not end or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r", 1)[0]):
             return
         self._got = b""
-        self._taken.setdefault(body.partition(b"mobile=")[2][:11], time.monotonic())
+        if mobile := body.partition(b"mobile=")[2][:11]:  # a worker also asks for the balance
+            self._taken.setdefault(mobile, time.monotonic())
         if not self._latency:
             self._transport.write(ANSWER)
         elif self._latency < math.inf:
