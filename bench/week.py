@@ -2,8 +2,8 @@
 
 The real `Verifier`, `Delivery`, `Router` and scripts run on a real Valkey; the gateways are channels of this program's
 own, which answer in 0.2 s, or are out of order: refused at once, silent, 503, or slow (4 s). Time is scaled: one second
-here is ten of the week, for Redis's clock, for the gateways and for what a worker waits; between two bursts, which come
-some minutes, the clock jumps. Seconds in the table are those of the week. Outages last 3 to 20 minutes and are drawn for
+here is ten of the week, for Redis's clock, for the gateways and for what a worker waits; between two bursts, every
+few minutes, the clock jumps. Seconds in the table are those of the week. Outages last 3 to 20 minutes, drawn for
 each gateway by itself, so both may be out at once.
 """
 

@@ -40,7 +40,7 @@ def test_a_burst_over_all_partitions_is_no_more_at_once_than_the_worker_was_told
         await stop(worker, outbox, running)
 
     asyncio.run(work())
-    assert len(gateway.inbox) == 60
+    assert sum(len(one.inbox) for one in world.gateways) == 60  # some go by the other, to see how it is
     assert most <= 4
 
 
