@@ -166,6 +166,7 @@ class TestStatus:
         assert {row[0] for row in rows(said, "pause")} == {"channel:primary", "channel:backup"}
         for name in ("primary", "backup"):
             command("channels", "resume", name, **running.environ)
+        time.sleep(1)  # a worker hears of it within that time
 
     def test_says_so_when_a_balance_is_low(self, command: Command, running: Running, tmp_path: Path) -> None:
         """`balance_low` is where the operator wants to be told."""
