@@ -83,6 +83,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Enabled:
+    """A recipient whose wrong codes in a row are counted from none again."""
+
+    to: str
+    """Masked."""
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     verification: Verification
     token: str = field(repr=False)

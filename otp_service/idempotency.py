@@ -15,7 +15,7 @@ from typing import Any
 from otp_service.calls import Idempotency
 from otp_service.errors import IdempotencyMismatch, OtpServiceError
 from otp_service.keyring import NONCE_BYTES, Keyring
-from otp_service.ports import Full, Missing, Row, Store, Suppressed
+from otp_service.ports import Claim, Row, Store, TurnedAway
 
 KEPT = frozenset({"created", "resent", "approved", "mismatch", "valid"})
 """The results that changed or counted something: their answers are given again, every other request runs anew."""
@@ -46,16 +46,12 @@ def once(
     nonce = new_nonce()
     if idempotency is None:
         return transition(nonce)
-    name = keyring.idempotency(client, idempotency.key)
-    request = keyring.idempotency(client, idempotency.path, idempotency.body)
-    claim = store.claim(name, request, nonce)
-    if claim.request != request:
-        raise IdempotencyMismatch("This Idempotency-Key was used with another path or body; use a new one.")
+    name, request, claim = _claim(store, keyring, client, idempotency, nonce)
     if claim.answer is not None:
         return _decode(claim.answer)
     try:
         done = transition(claim.nonce)
-    except (OtpServiceError, Missing, Full, Suppressed):
+    except (OtpServiceError, TurnedAway):
         store.release(name, claim.nonce)
         raise
     if done.row.result in KEPT:
@@ -63,6 +59,34 @@ def once(
     else:
         store.release(name, claim.nonce)
     return Done(done.id, done.row, replayed=claim.nonce != nonce)
+
+
+def act_once(
+    store: Store, keyring: Keyring, client: str, idempotency: Idempotency | None, act: Callable[[], None]
+) -> bool:
+    """Do what has no answer of its own, and what it does no harm to do again while nobody knows that it was done.
+
+    True when the same key and request did it before. Raises IdempotencyMismatch.
+    """
+    if idempotency is None:
+        act()
+        return False
+    name, request, claim = _claim(store, keyring, client, idempotency, new_nonce())
+    if claim.answer is not None:
+        return True
+    act()
+    store.keep(name, request, claim.nonce, b"done")
+    return False
+
+
+def _claim(store: Store, keyring: Keyring, client: str, idempotency: Idempotency, nonce: str) -> tuple[str, str, Claim]:
+    """The key's name, the request's, and who holds it."""
+    name = keyring.idempotency(client, idempotency.key)
+    request = keyring.idempotency(client, idempotency.path, idempotency.body)
+    claim = store.claim(name, request, nonce)
+    if claim.request != request:
+        raise IdempotencyMismatch("This Idempotency-Key was used with another path or body; use a new one.")
+    return name, request, claim
 
 
 def _encode(done: Done) -> bytes:

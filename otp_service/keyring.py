@@ -23,16 +23,18 @@ from otp_service.errors import OtpServiceError
 
 PARTITIONS = 32
 NONCE_BYTES = 12
-_OWNER_BYTES = 8
+_NAME_BYTES = 8
+"""Of a recipient or an owner: 10^9 of them meet by chance at odds of 1 in 37."""
+_PREFIX_BYTES = 5
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _TO_ALPHABET = str.maketrans(_RFC_4648, _ALPHABET)
 _FROM_ALPHABET = str.maketrans(_ALPHABET, _RFC_4648)
 _ID_CHARS = frozenset(_ALPHABET)
 _ID_PREFIX = "ver_"
-_ID_LENGTH = len(_ID_PREFIX) + 1 + (NONCE_BYTES + _OWNER_BYTES) * 8 // 5
-_NAME_BYTES = 16
-_NAMES = ("recipient", "prefix", "owner", "mask", "scope", "client_ip", "context", "idempotency", "report")
+_ID_LENGTH = len(_ID_PREFIX) + (NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES) * 8 // 5
+_LONG_NAME_BYTES = 16
+_NAMED = ("recipient", "prefix", "owner", "mask", "scope", "bucket", "device", "context", "idempotency", "report")
 
 
 class SealBroken(OtpServiceError):
@@ -45,8 +47,10 @@ class VerificationId:
 
     text: str
     partition: int
-    owner: str
-    """Names the pair of client and recipient, in hex: wrong codes are counted under it."""
+    recipient: str
+    """Fingerprint of the recipient."""
+    prefix: str
+    """Fingerprint of the recipient's prefix."""
 
 
 class Keyring:
@@ -56,20 +60,7 @@ class Keyring:
         self._secrets = dict(secret_keys)
         self.kids = tuple(self._secrets)
         self.current = self.kids[0]
-        self._naming = {
-            use: _hkdf(fingerprint_key, use)
-            for use in (
-                "recipient",
-                "prefix",
-                "owner",
-                "mask",
-                "scope",
-                "client_ip",
-                "context",
-                "idempotency",
-                "report",
-            )
-        }
+        self._naming = {use: _hkdf(fingerprint_key, use) for use in _NAMED}
         # Bound per instance, so that the derived keys live no longer than the keyring.
         self._key = lru_cache(maxsize=4096)(self._derive)
         self._cipher = lru_cache(maxsize=64)(lambda kid: AESGCM(self._key(kid, "seal")))
@@ -77,19 +68,31 @@ class Keyring:
     # --- names in Redis: keyed hashes that do not rotate -------------------------------------------------------
 
     def recipient(self, e164: str) -> str:
-        """Fingerprint of a recipient."""
-        return self._name("recipient", e164)
+        """Fingerprint of a recipient, in hex."""
+        return self._short_name("recipient", _NAME_BYTES, e164)
+
+    def prefix(self, prefix: str) -> str:
+        """Fingerprint of what a number and its neighbours share, in hex."""
+        return self._short_name("prefix", _PREFIX_BYTES, prefix)
+
+    def owner(self, client: str, recipient: str) -> str:
+        """Names the pair of a client and a recipient's fingerprint: wrong codes are counted under it."""
+        return self._short_name("owner", _NAME_BYTES, client, recipient)
 
     def partition(self, prefix: str) -> int:
         """0–31, from the number less its last four digits: keyed, so nobody can choose where a number lands."""
-        return hmac.digest(self._naming["prefix"], prefix.encode(), "sha256")[0] % PARTITIONS
+        return _partition(bytes.fromhex(self.prefix(prefix)))
 
     def scope(self, client: str, purpose: str, e164: str, session: str | None) -> str:
         """Names "the four" that a pending verification and its cooldown belong to."""
         return self._name("scope", client, purpose, e164, session)
 
-    def client_ip(self, network: str) -> str:
-        return self._name("client_ip", network)
+    def bucket(self, limit: str, *parts: str) -> str:
+        """Names what a limit counts for: an address, a client's session."""
+        return self._name("bucket", limit, *parts)
+
+    def device(self, client: str, device: str) -> str:
+        return self._name("device", client, device)
 
     def context(self, context: Mapping[str, str] | None) -> str:
         """Equal for equal contexts in any order; empty for none."""
@@ -103,36 +106,37 @@ class Keyring:
         return self._name("report", channel, gateway_id)
 
     def _name(self, use: str, *parts: str | bytes | None) -> str:
-        digest = hmac.digest(self._naming[use], _framed(*parts), "sha256")[:_NAME_BYTES]
+        digest = hmac.digest(self._naming[use], _framed(*parts), "sha256")[:_LONG_NAME_BYTES]
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def _short_name(self, use: str, length: int, *parts: str) -> str:
+        return hmac.digest(self._naming[use], _framed(*parts), "sha256")[:length].hex()
 
     # --- ids ------------------------------------------------------------------------------------------------------
 
-    def new_id(self, client: str, e164: str, prefix: str, nonce: bytes) -> VerificationId:
-        """An id that carries its partition and, masked, its owner: a check finds every key that it needs in the id.
+    def new_id(self, e164: str, prefix: str, nonce: bytes) -> VerificationId:
+        """An id that carries, masked, whom it is for: a check finds every key that it needs in the id.
 
         `nonce` is 12 random bytes. Two ids of one recipient show nothing in common to those without the key.
         """
-        owner = hmac.digest(self._naming["owner"], _framed(client, e164), "sha256")[:_OWNER_BYTES]
-        body = base64.b32encode(nonce + self._masked(nonce, owner)).decode().translate(_TO_ALPHABET)
-        partition = self.partition(prefix)
-        return VerificationId(f"{_ID_PREFIX}{_ALPHABET[partition]}{body}", partition, owner.hex())
+        recipient, shared = self.recipient(e164), self.prefix(prefix)
+        names = bytes.fromhex(recipient + shared)
+        body = base64.b32encode(nonce + self._masked(nonce, names)).decode().translate(_TO_ALPHABET)
+        return VerificationId(f"{_ID_PREFIX}{body}", _partition(bytes.fromhex(shared)), recipient, shared)
 
     def parse_id(self, text: str) -> VerificationId | None:
         """None for what can't be an id of ours. An id that was never given parses as well: only Redis knows."""
         body = text[len(_ID_PREFIX) :]
         if len(text) != _ID_LENGTH or not text.startswith(_ID_PREFIX) or not _ID_CHARS.issuperset(body):
             return None
-        raw = base64.b32decode(body[1:].translate(_FROM_ALPHABET))
-        owner = self._masked(raw[:NONCE_BYTES], raw[NONCE_BYTES:])
-        return VerificationId(text, _ALPHABET.index(body[0]), owner.hex())
+        raw = base64.b32decode(body.translate(_FROM_ALPHABET))
+        names = self._masked(raw[:NONCE_BYTES], raw[NONCE_BYTES:])
+        recipient, shared = names[:_NAME_BYTES], names[_NAME_BYTES:]
+        return VerificationId(text, _partition(shared), recipient.hex(), shared.hex())
 
-    def owner(self, client: str, e164: str) -> str:
-        return hmac.digest(self._naming["owner"], _framed(client, e164), "sha256")[:_OWNER_BYTES].hex()
-
-    def _masked(self, nonce: bytes, owner: bytes) -> bytes:
+    def _masked(self, nonce: bytes, names: bytes) -> bytes:
         mask = hmac.digest(self._naming["mask"], nonce, "sha256")
-        return bytes(a ^ b for a, b in zip(owner, mask, strict=False))
+        return bytes(a ^ b for a, b in zip(names, mask, strict=False))
 
     # --- codes ----------------------------------------------------------------------------------------------------
 
@@ -179,6 +183,10 @@ class Keyring:
         if kid not in self._secrets:
             raise SealBroken(f"the secret key {kid!r} is no longer configured")
         return _hkdf(self._secrets[kid], *use)
+
+
+def _partition(prefix: bytes) -> int:
+    return prefix[0] % PARTITIONS
 
 
 def _hkdf(secret: bytes, *use: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,9 @@ TOMBSTONE_MS = 2 * 3600 * 1000
 
 TRIES_MS = 72 * 3600 * 1000
 """How long the tries of a delivery are kept: gateways report up to three days late."""
+
+KNOWN_MS = 90 * 24 * 3600 * 1000
+"""How long an approval speaks for its recipient and its device."""
 
 MIN_LIFE_TO_RESEND_MS = 60 * 1000
 """A code that dies within a minute is not worth an SMS: a start begins anew, a resend by id is refused."""
@@ -59,6 +62,11 @@ class Window:
         return window
 
 
+def window_terms(windows: Iterable[Window]) -> str:
+    """Windows as the scripts read them, in milliseconds: `5/3600000 10/86400000`."""
+    return " ".join(f"{window.count}/{window.seconds * 1000}" for window in windows)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How codes of one purpose live. The defaults are the contract's."""
@@ -88,7 +96,22 @@ class Limits:
     failures: tuple[Window, ...] = (Window(10, 3600), Window(20, 86400))
     """Wrong codes per client and recipient: 20 a day at one in 10^6 keeps the odds at 2 in 10^5."""
     client_ip: tuple[Window, ...] = (Window(100, 3600),)
-    """Sends asked for from one IPv4 address or IPv6 /64."""
+    """Sends asked for from one IPv4 address or IPv6 /64, approved ones not counted."""
+    prefix: tuple[Window, ...] = (Window(30, 3600),)
+    """Sends to one number and its neighbours (all but the last 4 digits), approved ones not counted."""
+    session: tuple[Window, ...] = ()
+    """Sends in one session of a client."""
+    device: tuple[Window, ...] = ()
+    """Sends that one device of a client asked for."""
+    country: tuple[Window, ...] = ()
+    """Sends to one country or region."""
+    client: tuple[Window, ...] = ()
+    """Sends of each client."""
+    installation: tuple[Window, ...] = ()
+    """All sends."""
+    disable_after: int = 100
+    """Wrong codes in a row for one client and recipient until it is disabled (NIST SP 800-63B §5.2.2: at most 100);
+    0 for never."""
 
 
 @dataclass(frozen=True, slots=True)

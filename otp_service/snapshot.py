@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from otp_service.errors import AlreadyApproved, Canceled, Ended, Exhausted, Expired, RateLimited
+from otp_service.errors import AlreadyApproved, Canceled, Ended, Exhausted, Expired, RateLimited, RecipientDisabled
 from otp_service.keyring import Keyring
-from otp_service.ports import Refused, Row
+from otp_service.ports import Disabled, Refused, Row
 from otp_service.verification import Delivery, Status, Try, Verification
 
 _ENDS: dict[Status, tuple[type[Ended], str]] = {
@@ -53,6 +53,14 @@ def rate_limited(keyring: Keyring, id: str, refused: Refused) -> RateLimited:
         f"The limit `{refused.limit}` is full; try again in {seconds} s.",
         limit=refused.limit,
         retry_after=seconds,
+        verification=verification(keyring, id, refused.row) if refused.row else None,
+    )
+
+
+def disabled(keyring: Keyring, id: str, refused: Disabled) -> RecipientDisabled:
+    return RecipientDisabled(
+        "Too many wrong codes in a row were given for this number; once you are sure of the person, lift it by "
+        "POST /v1/recipients/enable.",
         verification=verification(keyring, id, refused.row) if refused.row else None,
     )
 

@@ -10,6 +10,7 @@ from otp_service.admission import Admission
 from otp_service.calls import (
     Checked,
     CheckRequest,
+    Enabled,
     Idempotency,
     ResendRequest,
     Started,
@@ -17,26 +18,27 @@ from otp_service.calls import (
     TokenFacts,
     TokenRequest,
 )
-from otp_service.codes import invalid_code, normalize
+from otp_service.checking import Checking
+from otp_service.codes import normalize
 from otp_service.errors import (
     CodeMismatch,
-    FieldError,
-    InvalidRequest,
     NotFound,
     RecipientBlocked,
     TokenUsed,
     Unavailable,
 )
-from otp_service.idempotency import Done, once
+from otp_service.idempotency import Done, act_once, once
 from otp_service.keyring import Keyring, SealBroken, VerificationId
 from otp_service.policy import Client, Rules
-from otp_service.ports import Attempt, Full, Missing, OtherLength, Refused, Store, StoreDown, Suppressed, Unbound
-from otp_service.sending import Sending, bindings_of, window_terms
+from otp_service.ports import Full, Missing, Store, StoreDown, Suppressed
+from otp_service.recipient import Recipient
+from otp_service.sending import Sending
 from otp_service.verification import Status, Verification
 
 __all__ = [
     "CheckRequest",
     "Checked",
+    "Enabled",
     "Idempotency",
     "ResendRequest",
     "StartRequest",
@@ -55,7 +57,7 @@ class Verifier:
         self._keyring = keyring
         self._admission = Admission(rules)
         self._sending = Sending(store, keyring, rules, self._admission)
-        self._failure_windows = window_terms(rules.limits.failures)
+        self._checking = Checking(store, keyring, rules.limits)
 
     # --- start, resend, cancel ------------------------------------------------------------------------------------
 
@@ -96,13 +98,28 @@ class Verifier:
         """This client's latest verifications of a recipient, ended ones included, newest first: for support."""
         number = self._admission.recipient(to)
         with self._closed():
-            owner, partition = self._keyring.owner(client.name, number.e164), self._keyring.partition(number.prefix)
-            return tuple(self._remembered(client, self._store.recent(partition, owner)))
+            return tuple(self._remembered(client, self._store.recent(*self._owned(client, number))))
 
     def _remembered(self, client: Client, ids: Sequence[str]) -> Iterator[Verification]:
         for id in ids:
             with suppress(NotFound):
                 yield self.get(client, id)
+
+    def enable(self, client: Client, to: str, idempotency: Idempotency | None = None) -> Enabled:
+        """Lift what too many wrong codes in a row brought about for this client and recipient."""
+        number = self._admission.recipient(to)
+        partition, owner = self._owned(client, number)
+
+        def enable() -> None:
+            self._store.enable(partition, owner)
+
+        with self._closed():
+            return Enabled(number.mask, act_once(self._store, self._keyring, client.name, idempotency, enable))
+
+    def _owned(self, client: Client, number: Recipient) -> tuple[int, str]:
+        """Where what is kept for this client and number lies: partition and owner."""
+        owner = self._keyring.owner(client.name, self._keyring.recipient(number.e164))
+        return self._keyring.partition(number.prefix), owner
 
     # --- check ----------------------------------------------------------------------------------------------------
 
@@ -114,8 +131,11 @@ class Verifier:
         code = normalize(request.code)
         to = self._admission.recipient(request.to).e164 if request.to is not None else None
 
+        def transition(nonce: str) -> Done:
+            return self._checking.attempt(client, id, request, code, to, nonce)
+
         with self._closed():
-            done = self._once(client, idempotency, lambda nonce: self._attempt(client, id, request, code, to, nonce))
+            done = self._once(client, idempotency, transition)
             return self._checked(client, request, done)
 
     def check_by_recipient(
@@ -130,42 +150,11 @@ class Verifier:
 
         def transition(nonce: str) -> Done:
             id = self._id(self._store.latest(self._keyring.partition(to.prefix), scope))
-            return self._attempt(client, id, request, code, to.e164, nonce)
+            return self._checking.attempt(client, id, request, code, to.e164, nonce)
 
         with self._closed():
             done = self._once(client, idempotency, transition)
             return self._checked(client, request, done)
-
-    def _attempt(
-        self, client: Client, id: VerificationId, request: CheckRequest, code: str, to: str | None, nonce: str
-    ) -> Done:
-        attempt = Attempt(
-            id=id,
-            client=client.name,
-            nonce=nonce,
-            windows=self._failure_windows,
-            purpose=request.purpose or "",
-            bindings=bindings_of(request.session, request.context),
-            code_length=len(code),
-            # The store takes an empty purpose for one that was not said.
-            wrong=request.purpose == "" or (to is not None and self._keyring.owner(client.name, to) != id.owner),
-            digests=[(kid, self._digest(kid, client, id, request, code)) for kid in self._keyring.kids],
-        )
-        result = self._store.check(attempt)
-        if isinstance(result, Unbound):
-            raise _unbound(result.bindings, request)
-        if isinstance(result, OtherLength):
-            raise invalid_code(f"the code has {result.code_length} digits")
-        if isinstance(result, Refused):
-            raise snapshot.rate_limited(self._keyring, id.text, result)
-        done = Done(id.text, result)
-        if result.result == "mismatch" or result.token == nonce:
-            return done
-        raise snapshot.ended(self._seen(done))
-
-    def _digest(self, kid: str, client: Client, id: VerificationId, request: CheckRequest, code: str) -> bytes:
-        binding = self._keyring.binding(kid, id.text, client.name, request.session, request.context)
-        return self._keyring.digest(kid, binding, code)
 
     def _checked(self, client: Client, request: CheckRequest, done: Done) -> Checked:
         seen = self._seen(done)
@@ -268,14 +257,3 @@ class Verifier:
 
 def _not_found() -> NotFound:
     return NotFound("There is no such verification.")
-
-
-def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
-    """Which of session and context the start had and the check lacks, or the reverse."""
-    errors = []
-    for letter, name, given in (("s", "session", request.session), ("c", "context", request.context)):
-        if letter in bindings and given is None:
-            errors.append(FieldError(f"/{name}", f"this verification was started with a {name}; say it here too"))
-        elif letter not in bindings and given is not None:
-            errors.append(FieldError(f"/{name}", f"this verification was started without a {name}; leave it out"))
-    return InvalidRequest("The check must name what the start named.", errors=errors)

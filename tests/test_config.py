@@ -13,7 +13,7 @@ import pytest
 
 from otp_service import config
 from otp_service.errors import ConfigError
-from otp_service.policy import Window
+from otp_service.policy import Limits, Window
 
 
 def new_key() -> str:
@@ -112,10 +112,21 @@ class TestTheExample:
         assert rules.policies["signup"].cooldown == (60, 60, 120)
         assert rules.limits.recipient == (Window(5, 3600), Window(10, 86400))
 
-    def test_names_the_keys_that_wait_for_a_later_version(self) -> None:
-        """What is set but not enforced is named; what isn't set is not."""
-        assert read().not_enforced() == ["limits.prefix", "limits.disable_after"]
-        assert read(limits__prefix=None, limits__disable_after=None).not_enforced() == []
+    def test_takes_every_limit_by_its_name(self) -> None:
+        names = (
+            "recipient",
+            "failures",
+            "client_ip",
+            "prefix",
+            "session",
+            "device",
+            "country",
+            "client",
+            "installation",
+        )
+        limits = read(**{f"limits__{name}": ["7/1m", "9/1d"] for name in names}, limits__disable_after=3).rules().limits
+        windows = (Window(7, 60), Window(9, 86400))
+        assert limits == Limits(**dict.fromkeys(names, windows), disable_after=3)
 
     def test_shows_no_secret_when_printed(self) -> None:
         """A configuration in a log or a traceback gives nothing away."""
@@ -168,7 +179,6 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"purposes__login__cooldown": [60] * 11}, "purposes.login.cooldown: too many", "1 to 10"),
     ({"purposes__Login": {}}, "purposes.Login", "a-z"),
     ({"limits__recipient": ["5 an hour"]}, "limits.recipient[0]", "5/1h"),
-    ({"limits__country": ["5/1h"]}, "limits.country: not available in this version", "take it out"),
     ({"limits__sesion": ["5/1h"]}, "limits.sesion: unknown key", "allowed here: recipient"),
     ({"routing__regions": ["CHINA"]}, "routing.regions", '["CN", "HK"]'),
     ({"service__default_region": "XX"}, "service.default_region", '"CN"'),

@@ -218,8 +218,8 @@ def test_a_refused_request_leaves_its_key_free_for_any_other(world: World) -> No
         (InvalidRequest, lambda k: world.check(id, "1", idempotency=k)),
         (InvalidRequest, lambda k: world.check(id, "12345678", idempotency=k)),
         (InvalidRequest, lambda k: world.check(id, code, session="s", idempotency=k)),
-        (NotFound, lambda k: world.check("ver_" + "0" * 33, code, idempotency=k)),
-        (NotFound, lambda k: world.verifier.resend(SHOP, "ver_" + "0" * 33, ResendRequest(), k)),
+        (NotFound, lambda k: world.check("ver_" + "0" * 40, code, idempotency=k)),
+        (NotFound, lambda k: world.verifier.resend(SHOP, "ver_" + "0" * 40, ResendRequest(), k)),
         (NotFound, lambda k: world.check(id, code, client=BANK, idempotency=k)),
     ]
     for problem, call in refusals:

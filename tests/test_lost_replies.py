@@ -52,7 +52,7 @@ def queued(world: World) -> int:
 def sends_counted(world: World) -> tuple[int, int]:
     """In the recipient's window, and in the address's."""
     client = world.server.client
-    return tuple(sum(int(client.zcard(name)) for name in client.keys(p)) for p in ("*:r:*", "*:ip:*"))  # type: ignore[return-value]
+    return tuple(sum(int(client.zcard(name)) for name in client.keys(p)) for p in ("*:r:*", "*:b:*"))  # type: ignore[return-value]
 
 
 # --- one reply lost: asked again with the same nonce ------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_no_server_at_all_is_unavailable_for_every_call() -> None:
     """Invariant 6: fails closed."""
     client = connect("redis://127.0.0.1:1/0")
     world = World(Server(client, lambda: connect_async("redis://127.0.0.1:1/0", 1.0)))
-    id = world.keyring.new_id("shop", NUMBER, NUMBER[:-4], bytes(12)).text
+    id = world.keyring.new_id(NUMBER, NUMBER[:-4], bytes(12)).text
     for call in (
         world.start,
         lambda: world.check(id, "123456"),

@@ -465,7 +465,10 @@ def test_support_sees_the_latest_twenty_of_its_own_client(world: World) -> None:
 
 
 def test_a_person_who_wants_no_more_messages_gets_none(world: World) -> None:
-    owner, partition = world.keyring.owner("shop", NUMBER), world.keyring.partition(parse(NUMBER, "").prefix)
+    owner, partition = (
+        world.keyring.owner("shop", world.keyring.recipient(NUMBER)),
+        world.keyring.partition(parse(NUMBER, "").prefix),
+    )
     world.store.suppress(partition, owner)
     with pytest.raises(RecipientBlocked, match="suppression"):
         world.start()

@@ -19,17 +19,22 @@ from otp_service.verifier import Idempotency, ResendRequest, TokenRequest
 from tests.world import BANK, NUMBER, SHOP, Server, World, refused
 
 PATTERNS = {
-    "record": r"otp:\{\d\d\}:v:ver_[0-9a-z]{33}",
-    "tries": r"otp:\{\d\d\}:t:ver_[0-9a-z]{33}",
+    "record": r"otp:\{\d\d\}:v:ver_[0-9a-z]{40}",
+    "tries": r"otp:\{\d\d\}:t:ver_[0-9a-z]{40}",
     "scope": r"otp:\{\d\d\}:s:[\w-]{22}",
-    "recipient": r"otp:\{\d\d\}:r:[\w-]{22}",
+    "recipient": r"otp:\{\d\d\}:r:[0-9a-f]{16}",
+    "prefix": r"otp:\{\d\d\}:p:[0-9a-f]{10}",
+    "approved": r"otp:\{\d\d\}:ok:[0-9a-f]{16}",
     "failures": r"otp:\{\d\d\}:f:[0-9a-f]{16}",
+    "device_failures": r"otp:\{\d\d\}:f:[0-9a-f]{16}:[\w-]{22}",
+    "failed": r"otp:\{\d\d\}:n:[0-9a-f]{16}",
+    "devices": r"otp:\{\d\d\}:d:[0-9a-f]{16}",
     "outbox": r"otp:\{\d\d\}:outbox",
     "due": r"otp:\{\d\d\}:due",
-    "recipient_at": r"otp:\{\d\d\}:rc:[a-z][a-z0-9_-]*:[\w-]{22}",
+    "recipient_at": r"otp:\{\d\d\}:rc:[a-z][a-z0-9_-]*:[0-9a-f]{16}",
     "recent": r"otp:\{\d\d\}:l:[0-9a-f]{16}",
     "suppressed": r"otp:\{\d\d\}:x:[0-9a-f]{16}",
-    "waiting": r"otp:\{\d\d\}:w:ver_[0-9a-z]{33}",
+    "waiting": r"otp:\{\d\d\}:w:ver_[0-9a-z]{40}",
     "later": r"otp:\{\d\d\}:later",
     "dead": r"otp:\{\d\d\}:dead",
     "events": r"otp:\{\d\d\}:events",
@@ -48,7 +53,7 @@ PATTERNS = {
     "workers": r"otp:workers",
     "worker": r"otp:worker:[\w.-]+",
     "claim": r"otp:i:[\w-]{22}",
-    "client_ip": r"otp:ip:[\w-]{22}",
+    "bucket": r"otp:b:[a-z_]+:[\w-]+",
 }
 WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"} | {
     "reports",
@@ -78,7 +83,7 @@ def ours(world: World) -> list[bytes]:
 def live(world: World) -> None:
     """A flow that makes every kind of key: sends, wrong codes, ends of each kind, tokens, refusals."""
     world.gateways[0].answers = [refused(Reason.ACCOUNT)]
-    address = {"client_ip": "192.0.2.1"}
+    address = {"client_ip": "192.0.2.1", "device": "d"}
     first = world.start(
         session="s", metadata={"a": "b"}, idempotency=Idempotency("k", "/", b""), **address
     ).verification.id
@@ -93,7 +98,11 @@ def live(world: World) -> None:
     world.deliver()
     world.move_clock(61)
     world.verifier.resend(SHOP, silent, ResendRequest())
-    token = world.check(first, world.code_of(first), session="s", idempotency=Idempotency("c", "/", b"")).token
+    approved = {"session": "s", "device": "d", "idempotency": Idempotency("c", "/", b"")}
+    token = world.check(first, world.code_of(first), **approved).token
+    again = world.start(purpose="password_reset", device="d").verification.id
+    with pytest.raises(Exception, match="wrong"):
+        world.check(again, world.wrong_code(again), device="d")
     world.verifier.verify_token(SHOP, TokenRequest(token, "login", NUMBER, session="s", consume=True))
     world.verifier.cancel(BANK, second)
 
@@ -222,4 +231,4 @@ def test_a_script_uses_no_command_that_managed_clusters_refuse(name: str) -> Non
 
 def test_each_script_file_is_used() -> None:
     files = {path.stem for path in (Path(keys_module.__file__).parent / "lua").glob("*.lua")}
-    assert files == set(SCRIPTS) | {"common", "queue", "reports", "sends"}
+    assert files == set(SCRIPTS) | {"common", "windows", "queue", "reports", "sends"}

@@ -30,7 +30,7 @@ SHOP = Client("shop", frozenset({"login", "signup", "password_reset"}))
 BANK = Client("bank", frozenset({"login", "signup", "password_reset"}))
 NUMBER = "+8613800138000"
 ACCEPTED = TryResult(Outcome.ACCEPTED, gateway_id="93390617")
-UNLIMITED = Limits(recipient=(), failures=(), client_ip=())
+UNLIMITED = Limits(recipient=(), failures=(), client_ip=(), prefix=(), disable_after=0)
 
 _CLOCK = "t[1] * 1000 + math.floor(t[2] / 1000)"
 _MOVED = f"tonumber(redis.call('GET', 'test:now') or ({_CLOCK})) + tonumber(redis.call('GET', 'test:clock') or 0)"

@@ -47,11 +47,6 @@ _TAG_KINDS = ("union_tag_invalid", "union_tag_not_found")
 
 _ABOUT_KEY = re.compile(r"([a-z_]+): ")
 
-NOT_IN_THIS_VERSION = {
-    "limits": frozenset({"session", "device", "country", "client", "installation"}),
-}
-"""Keys of the contract that a later version takes."""
-
 
 def explain(
     model: type[BaseModel],
@@ -127,7 +122,7 @@ def _explanation(
         tags = ", ".join(f'"{tag}"' for tag in _tags(typing.get_args(field.annotation)[0]))
         return f"protocol: {_REASONS[kind]}; write one of {tags}"
     if kind == "extra_forbidden":
-        return _unknown(owner, str(path[-1]), str(path[0]))
+        return _unknown(owner, str(path[-1]))
     if kind == "value_error":
         reason = str(context["error"])
         if field is None or "; " in reason:
@@ -141,9 +136,7 @@ def _explanation(
     return f"{reason}; write {field.description}" if field is not None and field.description else reason
 
 
-def _unknown(owner: type[BaseModel], key: str, section: str) -> str:
-    if key in NOT_IN_THIS_VERSION.get(section, ()):
-        return "not available in this version; take it out"
+def _unknown(owner: type[BaseModel], key: str) -> str:
     allowed = keys_of(owner)
     return f"unknown key; allowed here: {', '.join(allowed)}{nearest(key, allowed)}"
 

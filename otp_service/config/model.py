@@ -28,9 +28,6 @@ from otp_service.config.sections import (
 from otp_service.config.webhooks import WebhookSection
 from otp_service.recipient import parse as parse_recipient
 
-_NOT_ENFORCED = {"limits": ("prefix", "disable_after")}
-"""Keys that load, so that a file written for a later version does, and that this version does not act on."""
-
 
 class Config(Section):
     service: Service
@@ -60,19 +57,9 @@ class Config(Section):
         """What is wrong between tables that are each in order, one line each."""
         return list(contradictions(self))
 
-    def not_enforced(self) -> list[str]:
-        """Keys that are set on purpose and that this version does not act on."""
-        return [
-            f"{section}.{key}"
-            for section, keys in _NOT_ENFORCED.items()
-            for key in keys
-            if key in getattr(self, section).model_fields_set
-        ]
-
     def warnings(self, today: datetime.date) -> list[str]:
         """What works, but hardly as meant."""
         return [
-            *(f"{key} is set, but this version does not enforce it yet" for key in self.not_enforced()),
             *(f"channels.{channel.name}.{line}" for channel in self.channels for line in channel.warnings()),
             *(
                 f"test_numbers[{index}]: its last day, {entry.until}, is over"
@@ -90,7 +77,7 @@ class Config(Section):
     def rules(self) -> policy.Rules:
         return policy.Rules(
             policies={name: purpose.policy() for name, purpose in self.purposes.items()},
-            limits=policy.Limits(self.limits.recipient, self.limits.failures, self.limits.client_ip),
+            limits=self.limits.domain(),
             default_region=self.service.default_region,
             regions=frozenset(self.routing.regions or filter(None, [self.service.default_region])),
             channels=tuple(channel.rule(place) for place, channel in enumerate(self.channels)),

@@ -145,7 +145,15 @@ class Limits(Section):
     failures: Annotated[tuple[Limit, ...], Items] = Field(policy.Limits().failures, description=_WINDOWS)
     disable_after: Int = Field(100, ge=0, description="a count of consecutive failures, 0 for never")
     client_ip: Annotated[tuple[Limit, ...], Items] = Field(policy.Limits().client_ip, description=_WINDOWS)
-    prefix: Annotated[tuple[Limit, ...], Items] = Field((policy.Window(30, 3600),), description=_WINDOWS)
+    prefix: Annotated[tuple[Limit, ...], Items] = Field(policy.Limits().prefix, description=_WINDOWS)
+    session: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
+    device: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
+    country: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
+    client: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
+    installation: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
+
+    def domain(self) -> policy.Limits:
+        return policy.Limits(**self.__dict__)
 
 
 class Routing(Section):

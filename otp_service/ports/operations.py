@@ -116,6 +116,8 @@ class Origin:
     recipient: str
     """Fingerprint."""
     owner: str
+    prefix: str
+    """Fingerprint of what the number and its neighbours share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class RecipientLimits:
 
     recipient: Sequence[Window] = ()
     failures: Sequence[Window] = ()
+    prefix: Sequence[Window] = ()
+    disable_after: int = 0
     channels: Mapping[str, Sequence[Window]] = field(default_factory=dict)
 
 
@@ -136,7 +140,7 @@ class Operations(Protocol):
 
     def look(self, channels: Sequence[str]) -> Installation: ...
 
-    def origin(self, id: VerificationId) -> Origin | None:
+    def client_of(self, id: VerificationId) -> str | None:
         """Whose verification it is; None when it is not known (any longer)."""
         ...
 

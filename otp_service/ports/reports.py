@@ -73,8 +73,9 @@ class ReportLog(Protocol):
         """Give those that are due to the readers again; how many."""
         ...
 
-    async def answered(self, name: str, recipient: str) -> str:
-        """The verification whose try `name` stands for; "" where it is not known, or went to another number."""
+    async def answered(self, name: str, recipient: str) -> tuple[str, str]:
+        """The verification whose try `name` stands for, and its client; "" where it went to another number, or is not
+        known."""
         ...
 
     async def suppress(self, partition: int, owner: str, lift: bool = False) -> None:

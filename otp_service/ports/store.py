@@ -61,15 +61,26 @@ class Moved:
     current: str
 
 
-class Full(Exception):
+class TurnedAway(Exception):
+    """What was asked was not done, and nothing was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """Too many wrong codes in a row for this client and recipient: nothing was sent, compared or counted."""
+
+    row: Row | None
+
+
+class Full(TurnedAway):
     """The outbox has no room: nothing was written."""
 
 
-class Suppressed(Exception):
+class Suppressed(TurnedAway):
     """The person behind this number asked this client to send nothing more."""
 
 
-class Missing(Exception):
+class Missing(TurnedAway):
     """No such record, or another client's."""
 
 
@@ -87,6 +98,10 @@ class OtherLength:
     code_length: int
 
 
+Sent = Row | Refused | Moved | Disabled
+"""What start and resend come to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Who holds an Idempotency-Key: `request` and `nonce` are the first one's."""
@@ -94,6 +109,16 @@ class Claim:
     request: str
     nonce: str
     answer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What sends are counted for on another partition than their recipient's."""
+
+    limit: str
+    """As the API names it: `client_ip`, `session`, …"""
+    name: str
+    """A keyed hash, or the plain name of a client or a region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +135,12 @@ class SendTerms:
 
     nonce: str
     """Names this request: asked again with the same nonce, it counts once."""
-    recipient: str
-    """Fingerprint."""
+    owner: str
+    """Names the client and the recipient."""
     windows: str
     """The recipient's, as `5/3600000 10/86400000`; empty for no limit."""
+    prefix_windows: str
+    disable_after: int
     cooldowns: str
     max_sends: int
     outbox_max: int
@@ -128,6 +155,8 @@ class SendTerms:
     request_id: str = ""
     wait: bool = False
     """Somebody will ask for the first outcome of this send."""
+    device: str = ""
+    """Keyed hash; a known one may use what of the recipient's windows is kept for it."""
     prior: Prior = Prior()
     rotated: tuple[int, bytes] | None = None
     """Counter and digest of the new code, where the purpose rotates."""
@@ -153,8 +182,13 @@ class Attempt:
 
     id: VerificationId
     client: str
+    owner: str
+    """Names the client and the recipient."""
     nonce: str
     windows: str
+    disable_after: int
+    device: str
+    """Keyed hash; a known one has an allowance of wrong codes of its own. Empty for none."""
     purpose: str
     bindings: str
     code_length: int
@@ -171,7 +205,8 @@ class View:
     row: Row
     tries: Sequence[bytes]
     scope: str
-    client_ip: str
+    buckets: tuple[Bucket, ...]
+    device: str
     to: bytes | None
     seed: bytes | None
     binding: bytes | None
@@ -186,15 +221,15 @@ class Store(Protocol):
     A method that is asked twice with one nonce has the effect of one call and gives the first answer.
     """
 
-    def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Row | Refused | Moved:
+    def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Sent:
         """Rows: `created`, `resent`. Raises Full, Suppressed."""
         ...
 
-    def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
+    def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Sent:
         """Rows: `resent`, or the status it has ended in. Raises Missing, Full, Suppressed."""
         ...
 
-    def check(self, attempt: Attempt) -> Row | Refused | Unbound | OtherLength:
+    def check(self, attempt: Attempt) -> Row | Refused | Disabled | Unbound | OtherLength:
         """Rows: `approved`, `mismatch`, or the status it had ended in before. Raises Missing.
 
         `pending` when no digest is of the record's key: nothing was compared or counted.
@@ -214,7 +249,7 @@ class Store(Protocol):
         ...
 
     def recent(self, partition: int, owner: str) -> Sequence[str]:
-        """Ids of the latest verifications of one client and recipient (`VerificationId.owner`), newest first."""
+        """Ids of the latest verifications of one client and recipient, newest first."""
         ...
 
     def await_outcome(self, id: VerificationId, seconds: float) -> None:
@@ -243,8 +278,14 @@ class Store(Protocol):
 
     def release(self, name: str, nonce: str) -> None: ...
 
-    def charge(self, client_ip: str, windows: str, nonce: str) -> int:
-        """Count a send asked for from an address; milliseconds to wait, 0 when counted."""
+    def charge(self, charges: Sequence[tuple[Bucket, str]], nonce: str) -> Prior:
+        """Count a send in each bucket that has room in its windows; the longest wait of those that have none."""
         ...
 
-    def refund(self, client_ip: str, nonce: str) -> None: ...
+    def refund(self, buckets: Sequence[Bucket], *nonces: str) -> None:
+        """These sends no longer count."""
+        ...
+
+    def enable(self, partition: int, owner: str) -> None:
+        """Wrong codes in a row are counted from none again."""
+        ...

@@ -96,9 +96,10 @@ class Actor:
 
     async def _obey(self, heard: Heard, wish: Wish) -> None:
         """For the client whose message was answered; else for those that the row itself names."""
-        id = self._keyring.parse_id(await self._log.answered(heard.name, heard.recipient))
-        whom = [(id.partition, id.owner)] if id else [(heard.partition, owner) for owner in heard.owners]
-        for partition, owner in whom:
-            await self._log.suppress(partition, owner, lift=wish is Wish.START)
+        answered, client = await self._log.answered(heard.name, heard.recipient)
+        id = self._keyring.parse_id(answered)
+        whom = [self._keyring.owner(client, id.recipient)] if id else heard.owners
+        for owner in whom:
+            await self._log.suppress(id.partition if id else heard.partition, owner, lift=wish is Wish.START)
         metrics.REPLIES.labels(heard.channel, str(wish)).inc()
         _LOG.info("a reply", channel=heard.channel, wish=str(wish), clients=len(whom), id=id.text if id else "")

@@ -47,13 +47,14 @@ class Ear:
             number = recipient.parse(one.to, "")
         except InvalidRecipient:
             return None
+        fingerprint = self.keyring.recipient(number.e164)
         return Heard(
             self.channel,
             self.keyring.report(self.channel, one.gateway_id) if one.gateway_id else "",
-            self.keyring.recipient(number.e164),
+            fingerprint,
             wish=wanted,
             partition=self.keyring.partition(number.prefix),
-            owners=tuple(self.keyring.owner(client, number.e164) for client in self._answered(one.extno)),
+            owners=tuple(self.keyring.owner(client, fingerprint) for client in self._answered(one.extno)),
         )
 
     def _answered(self, extno: str) -> Sequence[str]:

@@ -6,7 +6,12 @@
 | `P:{NN}:t:<id>`           | list   | its tries, JSON                                | 72 h                         |
 | `P:{NN}:s:<scope>`        | hash   | the latest id of "the four", and its cooldown  | as long as either matters    |
 | `P:{NN}:r:<recipient>`    | zset   | sends to one recipient                         | the longest window           |
+| `P:{NN}:p:<prefix>`       | zset   | sends to a recipient and its neighbours        | the longest window           |
+| `P:{NN}:ok:<recipient>`   | string | this recipient was approved here               | 90 days                      |
 | `P:{NN}:f:<owner>`        | zset   | wrong codes for one recipient, of one client   | the longest window           |
+| `P:{NN}:f:<owner>:<device>` | zset | the same, on a device that is known         | the longest window           |
+| `P:{NN}:n:<owner>`         | string | wrong codes in a row                        | 366 days from the last       |
+| `P:{NN}:d:<owner>`         | zset   | devices on which the recipient was approved | 90 days from the last        |
 | `P:{NN}:rc:<channel>:<r>`   | zset   | sends to one recipient by one channel       | the longest window           |
 | `P:{NN}:l:<owner>`         | list   | the latest ids of one client and recipient  | ttl + 2 h                    |
 | `P:{NN}:x:<owner>`         | string | this recipient wants nothing of this client | two years                    |
@@ -31,7 +36,7 @@
 | `P:workers`                | zset   | workers, by the moment of their latest sign | none: who is silent is dropped |
 | `P:worker:<name>`          | string | what a worker says of itself, JSON          | 10 s                         |
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
-| `P:ip:<address>`           | zset   | sends asked for from one address            | the longest window           |
+| `P:b:<limit>:<name>`       | zset   | sends counted for an address, a client, …   | the longest window           |
 
 `NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
 one of their own.
@@ -61,6 +66,21 @@ class Keys:
 
     def failures(self, partition: int, owner: str) -> str:
         return f"{self._tags[partition]}:f:{owner}"
+
+    def device_failures(self, partition: int, owner: str, device: str) -> str:
+        return f"{self._tags[partition]}:f:{owner}:{device}"
+
+    def failed(self, partition: int, owner: str) -> str:
+        return f"{self._tags[partition]}:n:{owner}"
+
+    def devices(self, partition: int, owner: str) -> str:
+        return f"{self._tags[partition]}:d:{owner}"
+
+    def prefix(self, partition: int, prefix: str) -> str:
+        return f"{self._tags[partition]}:p:{prefix}"
+
+    def approved(self, partition: int, recipient: str) -> str:
+        return f"{self._tags[partition]}:ok:{recipient}"
 
     def recipient_at(self, partition: int, channel: str, recipient: str) -> str:
         return f"{self._tags[partition]}:rc:{channel}:{recipient}"
@@ -137,5 +157,5 @@ class Keys:
     def claim(self, name: str) -> str:
         return f"{self._prefix}:i:{name}"
 
-    def client_ip(self, name: str) -> str:
-        return f"{self._prefix}:ip:{name}"
+    def bucket(self, limit: str, name: str) -> str:
+        return f"{self._prefix}:b:{limit}:{name}"

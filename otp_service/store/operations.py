@@ -87,16 +87,15 @@ class RedisOperations:
             if one
         ]
 
-    def origin(self, id: VerificationId) -> Origin | None:
-        client, recipient = _asked(
-            lambda: self._client.hmget(self._keys.record(id.partition, id.text), "client", "who")
-        )
-        return Origin(text(client), id.partition, text(recipient), id.owner) if client and recipient else None
+    def client_of(self, id: VerificationId) -> str | None:
+        client = _asked(lambda: self._client.hget(self._keys.record(id.partition, id.text), "client"))
+        return text(client) if client else None
 
     def hindrances(self, origin: Origin, limits: RecipientLimits) -> tuple[int, Sequence[Hindrance]]:
         partition = origin.partition
         kept = [("recipient", "", self._keys.recipient(partition, origin.recipient), limits.recipient)]
         kept += [("failures", origin.client, self._keys.failures(partition, origin.owner), limits.failures)]
+        kept += [("prefix", "", self._keys.prefix(partition, origin.prefix), limits.prefix)]
         kept += [
             (f"channel:{name}", "", self._keys.recipient_at(partition, name, origin.recipient), windows)
             for name, windows in limits.channels.items()
@@ -104,12 +103,16 @@ class RedisOperations:
         pipeline = self._client.pipeline(transaction=False)
         self._ask(pipeline, "now")
         pipeline.exists(self._keys.suppressed(partition, origin.owner))
+        pipeline.get(self._keys.failed(partition, origin.owner))
         for _, _, key, windows in kept:
             for window in windows:
                 pipeline.zrevrange(key, window.count - 1, window.count - 1, withscores=True)
         replies = iter(_asked(pipeline.execute))
         now = int(next(replies))
         found = [Hindrance("suppressed", 0, origin.client)] if next(replies) else []
+        if 0 < limits.disable_after <= int(next(replies) or 0):
+            detail = "wrong codes in a row; POST /v1/recipients/enable lifts it"
+            found.append(Hindrance("recipient_disabled", 0, origin.client, detail))
         for limit, client, _, windows in kept:
             moments = {_room_at(next(replies), window): window for window in windows}
             until = max(moments, default=0)

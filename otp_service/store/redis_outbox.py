@@ -113,14 +113,14 @@ class RedisOutbox:
     # --- reports --------------------------------------------------------------------------------------------------
 
     async def expect_report(self, name: str, entry: Entry, begun: Begun) -> None:
-        stands_for = f"{entry.partition} {entry.id} {begun.index} {entry.recipient}"
+        stands_for = f"{entry.partition} {entry.id} {begun.index} {entry.recipient} {begun.client}"
         await self._trips.command("SET", self._keys.expected_report(name), stands_for, "PX", TRIES_MS)
 
     async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str]:
         stands_for = await self._trips.command("GET", self._keys.expected_report(name))
         if not stands_for:
             return ReportEnd.ORPHAN, ""
-        partition, id, index, expected = text(stands_for).split(" ")
+        partition, id, index, expected, _ = text(stands_for).split(" ")
         if recipient and recipient != expected:
             return ReportEnd.ORPHAN, id
         arguments: Arguments = [id, index, int(delivered), fit_to_keep(words)]

@@ -11,7 +11,6 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from otp_service.keyring import PARTITIONS
 from otp_service.ports import Heard, Kept, StoreDown
 from otp_service.store.connection import Lost
 from otp_service.store.entries import answer
@@ -75,13 +74,12 @@ class RedisReportLog:
     async def bring_back(self, count: int) -> int:
         return int(await self._trips.script("bring_back", [self._orphans, self._stream], [count, MOST_ROWS]))
 
-    async def answered(self, name: str, recipient: str) -> str:
+    async def answered(self, name: str, recipient: str) -> tuple[str, str]:
         stands_for = await self._trips.command("GET", self._keys.expected_report(name)) if name else None
         if not stands_for:
-            return ""
-        partition, id, _, expected = text(stands_for).split(" ")
-        assert 0 <= int(partition) < PARTITIONS
-        return id if recipient == expected else ""
+            return "", ""
+        _, id, _, expected, client = text(stands_for).split(" ")
+        return (id, client) if recipient == expected else ("", "")
 
     async def suppress(self, partition: int, owner: str, lift: bool = False) -> None:
         key = self._keys.suppressed(partition, owner)

@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import cast
 
 import redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.keyring import VerificationId
 from otp_service.ports import (
     Attempt,
+    Bucket,
     Claim,
-    Full,
-    Missing,
-    Moved,
+    Disabled,
     NewRecord,
     OtherLength,
+    Prior,
     Refused,
     Row,
     SendTerms,
+    Sent,
     Sky,
     StoreDown,
-    Suppressed,
     Unbound,
     View,
 )
-from otp_service.store.connection import Lost
 from otp_service.store.keys import Keys
-from otp_service.store.rows import Reply, row, text
+from otp_service.store.line import Line
+from otp_service.store.rows import buckets, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sky import read_sky
+from otp_service.store.terms import answered, arguments_of
 
 SUPPRESSED_SECONDS = 2 * 365 * 86400
 """By then most numbers that were given up have another owner."""
 _PIECE = 1.0
-_Arguments = Sequence[str | bytes | int]
 
 
 class RedisStore:
@@ -48,13 +46,12 @@ class RedisStore:
     def __init__(
         self, client: redis.Redis, prefix: str = "otp", scripts: Mapping[str, Script] = DEFAULT_SCRIPTS
     ) -> None:
-        self._client = client
+        self._line = Line(client, scripts)
         self._keys = Keys(prefix)
-        self._scripts = scripts
 
     # --- a verification's transitions -----------------------------------------------------------------------------
 
-    def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Row | Refused | Moved:
+    def start(self, record: NewRecord, current: VerificationId | None, terms: SendTerms) -> Sent:
         id = record.id
         partition = id.partition
         key = self._keys.record(partition, id.text)
@@ -62,9 +59,8 @@ class RedisStore:
             self._keys.scope(partition, record.scope),
             key,
             self._keys.record(partition, current.text) if current else key,
+            self._keys.recent(partition, terms.owner),
             *self._send_keys(id, terms),
-            self._keys.recent(partition, id.owner),
-            *self._channel_keys(partition, terms),
         ]
         arguments: list[str | bytes | int] = [
             id.text,
@@ -72,28 +68,32 @@ class RedisStore:
             record.context,
             int(record.deliver),
             record.ttl,
-            *_terms(terms),
+            *arguments_of(terms),
         ]
         for name, value in record.fields.items():
             arguments += (name, value)
-        return _sent(self._run("start", keys, arguments))
+        return answered(self._line.run("start", keys, arguments))
 
-    def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Row | Refused | Moved:
+    def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Sent:
         keys = [
             self._keys.scope(id.partition, scope),
             self._keys.record(id.partition, id.text),
             *self._send_keys(id, terms),
-            *self._channel_keys(id.partition, terms),
         ]
-        return _sent(self._run("resend", keys, [id.text, client, *_terms(terms)]))
+        return answered(self._line.run("resend", keys, [id.text, client, *arguments_of(terms)]))
 
-    def check(self, attempt: Attempt) -> Row | Refused | Unbound | OtherLength:
-        id = attempt.id
+    def check(self, attempt: Attempt) -> Row | Refused | Disabled | Unbound | OtherLength:
+        id, owner, partition = attempt.id, attempt.owner, attempt.id.partition
         keys = [
-            self._keys.record(id.partition, id.text),
-            self._keys.failures(id.partition, id.owner),
-            self._keys.due(id.partition),
-            self._keys.events(id.partition),
+            self._keys.record(partition, id.text),
+            self._keys.due(partition),
+            self._keys.events(partition),
+            self._keys.failures(partition, owner),
+            self._keys.device_failures(partition, owner, attempt.device),
+            self._keys.devices(partition, owner),
+            self._keys.failed(partition, owner),
+            self._keys.prefix(partition, id.prefix),
+            self._keys.approved(partition, id.recipient),
         ]
         arguments: list[str | bytes | int] = [
             attempt.nonce,
@@ -103,28 +103,28 @@ class RedisStore:
             attempt.bindings,
             int(attempt.wrong),
             attempt.windows,
+            attempt.disable_after,
+            attempt.device,
             attempt.code_length,
         ]
         for kid, digest in attempt.digests:
             arguments += (kid, digest)
-        reply = self._run("check", keys, arguments)
+        reply = self._line.run("check", keys, arguments)
         if reply[0] == b"unbound":
             return Unbound(text(reply[1]))
         if reply[0] == b"length":
             return OtherLength(int(reply[1]))
         if len(reply) > 4 and reply[3]:
-            self._give_back(text(reply[3]), [text(nonce) for nonce in reply[4]])
-        return cast(Row | Refused, _sent(reply))
+            self._give_back(buckets(text(reply[3])), [text(nonce) for nonce in reply[4]])
+        return cast(Row | Refused | Disabled, answered(reply))
 
-    def _give_back(self, client_ip: str, nonces: Sequence[str]) -> None:
+    def _give_back(self, charged: Sequence[Bucket], nonces: Sequence[str]) -> None:
         """An approval's sends no longer count for their address. Over-counting is allowed, a lost approval is not."""
-        try:
-            self._call("ZREM", self._keys.client_ip(client_ip), *nonces)
-        except StoreDown:
-            return
+        with suppress(StoreDown):
+            self.refund([bucket for bucket in charged if bucket.limit == "client_ip"], *nonces)
 
     def latest(self, partition: int, scope: str) -> str:
-        return text(self._call("HGET", self._keys.scope(partition, scope), "id") or b"")
+        return text(self._line.call("HGET", self._keys.scope(partition, scope), "id") or b"")
 
     def cancel(self, id: VerificationId, client: str) -> Row:
         keys = [
@@ -132,7 +132,7 @@ class RedisStore:
             self._keys.due(id.partition),
             self._keys.events(id.partition),
         ]
-        return row(self._run("cancel", keys, [id.text, client]))
+        return row(self._line.run("cancel", keys, [id.text, client]))
 
     def view(self, id: VerificationId, client: str) -> View:
         keys = [
@@ -141,14 +141,15 @@ class RedisStore:
             self._keys.due(id.partition),
             self._keys.events(id.partition),
         ]
-        reply = self._run("view", keys, [id.text, client])
+        reply = self._line.run("view", keys, [id.text, client])
         seen = row(reply)
-        scope, client_ip, to, seed, binding, counter, deliver, channel = reply[4]
+        scope, charged, device, to, seed, binding, counter, deliver, channel = reply[4]
         return View(
             row=seen,
             tries=reply[3],
             scope=text(scope),
-            client_ip=text(client_ip or b""),
+            buckets=buckets(text(charged or b"")),
+            device=text(device or b""),
             to=to,
             seed=seed,
             binding=binding,
@@ -158,124 +159,73 @@ class RedisStore:
         )
 
     def use_token(self, id: VerificationId, client: str, token: str, nonce: str, consume: bool) -> Row | None:
-        reply = self._run("token", [self._keys.record(id.partition, id.text)], [nonce, client, token, int(consume)])
+        reply = self._line.run(
+            "token", [self._keys.record(id.partition, id.text)], [nonce, client, token, int(consume)]
+        )
         return None if reply[0] == b"used" else row(reply)
 
     def recent(self, partition: int, owner: str) -> Sequence[str]:
-        return [text(id) for id in self._call("LRANGE", self._keys.recent(partition, owner), "0", "-1")]
+        return [text(id) for id in self._line.call("LRANGE", self._keys.recent(partition, owner), "0", "-1")]
 
     def await_outcome(self, id: VerificationId, seconds: float) -> None:
         """Asked for in pieces: an answer of Redis may take no longer than the connection allows."""
         key, ends = self._keys.waiting(id.partition, id.text), time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
-            if self._call("BLPOP", key, f"{min(left, _PIECE):.3f}"):
+            if self._line.call("BLPOP", key, f"{min(left, _PIECE):.3f}"):
                 return
 
     def suppress(self, partition: int, owner: str, lift: bool = False) -> None:
         key = self._keys.suppressed(partition, owner)
-        self._call(*(("DEL", key) if lift else ("SET", key, "1", "EX", str(SUPPRESSED_SECONDS))))
+        self._line.call(*(("DEL", key) if lift else ("SET", key, "1", "EX", str(SUPPRESSED_SECONDS))))
 
     # --- what lives on other partitions ---------------------------------------------------------------------------
 
     def claim(self, name: str, request: str, nonce: str) -> Claim:
-        held, first, answer = self._run("claim", [self._keys.claim(name)], [request, nonce])
+        held, first, answer = self._line.run("claim", [self._keys.claim(name)], [request, nonce])
         return Claim(text(held), text(first), answer)
 
     def keep(self, name: str, request: str, nonce: str, answer: bytes) -> None:
-        self._run("keep", [self._keys.claim(name)], [request, nonce, answer])
+        self._line.run("keep", [self._keys.claim(name)], [request, nonce, answer])
 
     def release(self, name: str, nonce: str) -> None:
-        self._run("release", [self._keys.claim(name)], [nonce])
+        self._line.run("release", [self._keys.claim(name)], [nonce])
 
-    def charge(self, client_ip: str, windows: str, nonce: str) -> int:
-        return int(self._run("charge", [self._keys.client_ip(client_ip)], [windows, nonce]))
+    def charge(self, charges: Sequence[tuple[Bucket, str]], nonce: str) -> Prior:
+        calls = [(self._keys.bucket(bucket.limit, bucket.name), (windows, nonce)) for bucket, windows in charges]
+        waits = [int(reply) for reply in self._line.run_each("charge", calls)]
+        longest = max(range(len(waits)), key=waits.__getitem__)
+        return Prior(charges[longest][0].limit, waits[longest]) if waits[longest] else Prior()
 
-    def refund(self, client_ip: str, nonce: str) -> None:
-        self._call("ZREM", self._keys.client_ip(client_ip), nonce)
+    def refund(self, buckets: Sequence[Bucket], *nonces: str) -> None:
+        if buckets:
+            self._line.call_each([("ZREM", self._keys.bucket(one.limit, one.name), *nonces) for one in buckets])
+
+    def enable(self, partition: int, owner: str) -> None:
+        self._line.call("DEL", self._keys.failed(partition, owner))
 
     def now(self) -> int:
-        return int(self._run("now", [], []))
+        return int(self._line.run("now", [], []))
 
     def sky(self, channels: Sequence[str]) -> Sky:
-        replies = [self._run("standing", [self._keys.channel(name)], []) for name in channels]
-        pauses = self._call("HGETALL", self._keys.pauses())
+        replies = [self._line.run("standing", [self._keys.channel(name)], []) for name in channels]
+        pauses = self._line.call("HGETALL", self._keys.pauses())
         return read_sky(channels, replies, pauses)
 
-    # --- the one way to Redis -------------------------------------------------------------------------------------
+    # --- names ----------------------------------------------------------------------------------------------------
 
     def _send_keys(self, id: VerificationId, terms: SendTerms) -> list[str]:
+        """In the order of `send_keys` in `lua/sends.lua`, then one a channel that has windows."""
+        keys, partition, owner = self._keys, id.partition, terms.owner
         return [
-            self._keys.recipient(id.partition, terms.recipient),
-            self._keys.outbox(id.partition),
-            self._keys.later(id.partition),
-            self._keys.due(id.partition),
-            self._keys.events(id.partition),
-            self._keys.suppressed(id.partition, id.owner),
+            keys.recipient(partition, id.recipient),
+            keys.outbox(partition),
+            keys.later(partition),
+            keys.due(partition),
+            keys.events(partition),
+            keys.suppressed(partition, owner),
+            keys.prefix(partition, id.prefix),
+            keys.approved(partition, id.recipient),
+            keys.devices(partition, owner),
+            keys.failed(partition, owner),
+            *(keys.recipient_at(partition, channel, id.recipient) for channel, _ in terms.channel_windows),
         ]
-
-    def _channel_keys(self, partition: int, terms: SendTerms) -> list[str]:
-        return [self._keys.recipient_at(partition, channel, terms.recipient) for channel, _ in terms.channel_windows]
-
-    def _run(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
-        return self._asked(name, lambda: self._evaluate(name, keys, arguments))
-
-    def _call(self, *command: str) -> Any:
-        return self._asked(command[0], lambda: self._client.execute_command(*command))  # type: ignore[no-untyped-call]
-
-    def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
-        """Ask; once more when the reply is lost: what counts knows its request by a nonce, the rest may be repeated."""
-        try:
-            try:
-                return ask()
-            except RedisTimeoutError:
-                raise  # a server that is silent now is not asked again on the person's time
-            except RedisConnectionError:
-                return ask()
-        except Lost as error:
-            raise StoreDown(f"{name}: {type(error).__name__}") from error
-
-    def _evaluate(self, name: str, keys: Sequence[str], arguments: _Arguments) -> Any:
-        script = self._scripts[name]
-        try:
-            return self._client.evalsha(script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return self._client.eval(script.text, len(keys), *keys, *arguments)
-
-
-def _terms(terms: SendTerms) -> list[str | bytes | int]:
-    """The order in which `sends.lua` reads them."""
-    counter, digest = terms.rotated or ("", b"")
-    return [
-        terms.nonce,
-        terms.windows,
-        terms.cooldowns,
-        terms.max_sends,
-        terms.outbox_max,
-        int(terms.queue),
-        terms.channel,
-        terms.avoid,
-        terms.prior.limit,
-        terms.prior.wait,
-        counter,
-        digest,
-        " ".join(terms.route),
-        terms.request_id,
-        int(terms.wait),
-        len(terms.channel_windows),
-        *(windows for _, windows in terms.channel_windows),
-    ]
-
-
-def _sent(reply: Reply) -> Row | Refused | Moved:
-    match reply[0]:
-        case b"refused":
-            return Refused(text(reply[1]), int(reply[2]), row(reply[3]) if reply[3] else None)
-        case b"moved":
-            return Moved(text(reply[1]))
-        case b"full":
-            raise Full
-        case b"suppressed":
-            raise Suppressed
-        case b"missing":
-            raise Missing
-    return row(reply)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from otp_service.ports import Missing, Row
+from otp_service.ports import Bucket, Missing, Row
 
 Reply = list[Any]
 
 
 def text(value: bytes) -> str:
     return value.decode()
+
+
+def buckets(charged: str) -> tuple[Bucket, ...]:
+    """From how a record keeps them: `client_ip:… country:CN`."""
+    return tuple(Bucket(*one.split(":", 1)) for one in charged.split())
 
 
 def row(reply: Reply) -> Row:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from importlib import resources
 
 _PRELUDES = {
-    "start": ("common", "queue", "sends"),
-    "resend": ("common", "queue", "sends"),
+    "start": ("common", "windows", "queue", "sends"),
+    "resend": ("common", "windows", "queue", "sends"),
+    "check": ("common", "windows"),
+    "charge": ("common", "windows"),
+    "take": ("common", "windows"),
     "record": ("common", "queue", "reports"),
     "settle": ("common", "reports"),
     "report": ("common", "queue", "reports"),

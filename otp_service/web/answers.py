@@ -75,6 +75,13 @@ class LookupJson(TypedDict):
     verifications: Annotated[list[VerificationJson], Field(description="At most 20, the newest first, with every try.")]
 
 
+class EnabledJson(TypedDict):
+    """A recipient that may be verified again."""
+
+    to: Annotated[str, Field(description="Masked.", examples=["+86138****8000"])]
+    enabled: Literal[True]
+
+
 class TokenJson(TypedDict):
     """What a genuine token proves."""
 

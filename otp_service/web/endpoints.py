@@ -18,7 +18,15 @@ from otp_service.policy import Client
 from otp_service.web import answers, json_body
 from otp_service.web.exchange import Request, Response, json_response
 from otp_service.web.preferences import waiting
-from otp_service.web.schemas import CheckBody, CheckByRecipientBody, LookupBody, ResendBody, StartBody, TokenBody
+from otp_service.web.schemas import (
+    CheckBody,
+    CheckByRecipientBody,
+    EnableBody,
+    LookupBody,
+    ResendBody,
+    StartBody,
+    TokenBody,
+)
 
 if TYPE_CHECKING:
     from otp_service.verifier import Verifier
@@ -57,6 +65,14 @@ def lookup(verifier: Verifier, client: Client, request: Request) -> Response:
     asked = LookupBody.read(json_body.parse(json_body.read(request)))
     found = verifier.lookup(client, asked.to)
     return json_response(200, answers.lookup_json(found))
+
+
+def enable(verifier: Verifier, client: Client, request: Request) -> Response:
+    body = json_body.read(request)
+    asked = EnableBody.read(json_body.parse(body))
+    enabled = verifier.enable(client, asked.to, _idempotency(request, body))
+    document: answers.EnabledJson = {"to": enabled.to, "enabled": True}
+    return json_response(200, document, *_replayed(enabled.replayed))
 
 
 def check(verifier: Verifier, client: Client, request: Request) -> Response:

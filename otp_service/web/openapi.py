@@ -30,6 +30,7 @@ _BODY_EXAMPLES: dict[str, Json] = {
     "check": {"code": "345678", "session": "b7c1e0"},
     "checkByRecipient": {"to": "+8613800138000", "purpose": "login", "session": "b7c1e0", "code": "345678"},
     "lookup": {"to": "+8613800138000"},
+    "enable": {"to": "+8613800138000"},
     "verifyToken": {"token": _EXAMPLE_TOKEN, "purpose": "login", "to": "+8613800138000", "session": "b7c1e0"},
 }
 
@@ -110,6 +111,8 @@ def _example_answer(call: Call) -> Json:
             "expires_at": answers.moment(shown.now + 600_000),
         }
     document: Any = answers.verification_json(shown)
+    if call.answer is answers.EnabledJson:
+        return {"to": document["to"], "enabled": True}
     if call.answer is answers.LookupJson:
         return {"verifications": [document]}
     if call.answer is answers.CheckedJson:

@@ -8,7 +8,16 @@ from otp_service import errors
 from otp_service.errors import Problem
 from otp_service.web import answers, endpoints
 from otp_service.web.problems import Internal
-from otp_service.web.schemas import Body, CheckBody, CheckByRecipientBody, LookupBody, ResendBody, StartBody, TokenBody
+from otp_service.web.schemas import (
+    Body,
+    CheckBody,
+    CheckByRecipientBody,
+    EnableBody,
+    LookupBody,
+    ResendBody,
+    StartBody,
+    TokenBody,
+)
 from otp_service.web.service import Endpoint
 
 
@@ -136,6 +145,21 @@ CALLS = (
         problems=(errors.InvalidRecipient,),
         body=LookupBody,
         keyed=False,
+    ),
+    Call(
+        "POST",
+        "/v1/recipients/enable",
+        endpoints.enable,
+        operation="enable",
+        summary="Enable a recipient",
+        description=(
+            "Lifts `recipient_disabled`: after too many wrong codes in a row, once you are sure of the person by other "
+            "means. It frees no limit; a recipient that is not disabled stays as it is, but counts from none again."
+        ),
+        answers={200: "It may be verified again."},
+        answer=answers.EnabledJson,
+        problems=(errors.InvalidRecipient,),
+        body=EnableBody,
     ),
     Call(
         "DELETE",

@@ -148,6 +148,12 @@ class LookupBody(Body):
     to: Number
 
 
+class EnableBody(Body):
+    """Whom too many wrong codes in a row have disabled."""
+
+    to: Number
+
+
 class TokenBody(Body):
     """The token that your front end brought, and what you expect it to prove."""
 

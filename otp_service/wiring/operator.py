@@ -116,32 +116,34 @@ class _Tracer:
             client.close()
 
     def by_id(self, id: VerificationId) -> Trail:
-        origin = self.operations.origin(id)
-        if origin is None:
+        client = self.operations.client_of(id)
+        if client is None:
             raise NotFound("No verification with this id is known; an ended one is remembered for 2 h.")
-        traced = self._traced(origin.client, id.text)
-        sealed = self.store.view(id, origin.client)
+        traced = self._traced(client, id.text)
+        sealed = self.store.view(id, client)
         to = self.keyring.unseal(sealed.row.kid, id.text, "to", sealed.to) if sealed.to else ""
-        now, hindrances = self._hindrances(origin)
+        now, hindrances = self._hindrances(self._origin(client, id.partition, id.recipient, id.prefix))
         held = self._held(parse_recipient(to, "")) if to else ()
         return Trail(now, traced.verification.to, [traced], [*held, *hindrances, *_of(now, [traced])])
 
     def by_number(self, number: str) -> Trail:
         to = parse_recipient(number, self.config.service.default_region)
-        partition, recipient = self.keyring.partition(to.prefix), self.keyring.recipient(to.e164)
+        partition, prefix = self.keyring.partition(to.prefix), self.keyring.prefix(to.prefix)
         rules = self.config.rules()
         found, hindrances, now = [], dict[tuple[str, str], Hindrance](), self.store.now()
         for client in self.config.clients:
-            owner = self.keyring.owner(client.name, to.e164)
-            for id in self.store.recent(partition, owner):
+            origin = self._origin(client.name, partition, self.keyring.recipient(to.e164), prefix)
+            for id in self.store.recent(partition, origin.owner):
                 with suppress(NotFound):  # it is forgotten before its place in the list
                     found.append(self._traced(client.name, id))
-            origin = Origin(client.name, partition, recipient, owner)
             now, refusing = self._hindrances(origin)
             refusing += _not_served(rules, client.domain(), to)
             hindrances.update({(one.limit, one.client): one for one in refusing})
         found.sort(key=lambda one: one.verification.created_at, reverse=True)
         return Trail(now, to.mask, found, [*self._held(to), *hindrances.values(), *_of(now, found)])
+
+    def _origin(self, client: str, partition: int, recipient: str, prefix: str) -> Origin:
+        return Origin(client, partition, recipient, self.keyring.owner(client, recipient), prefix)
 
     def _traced(self, client: str, id: str) -> Traced:
         return Traced(client, self.verifier.get(Client(client, frozenset()), id))
@@ -149,7 +151,8 @@ class _Tracer:
     def _hindrances(self, origin: Origin) -> tuple[int, list[Hindrance]]:
         rules = self.config.rules()
         windows = {rule.name: rule.recipient_windows for rule in rules.channels}
-        limits = RecipientLimits(rules.limits.recipient, rules.limits.failures, windows)
+        kept = rules.limits
+        limits = RecipientLimits(kept.recipient, kept.failures, kept.prefix, kept.disable_after, windows)
         now, found = self.operations.hindrances(origin, limits)
         ordering = {f"channel:{rule.name}" for rule in rules.channels if not rule.strict}
         return now, [

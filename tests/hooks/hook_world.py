@@ -110,7 +110,7 @@ class HookWorld:
 
     def happen(self, type: str = "delivery.accepted", *, n: int = 0, client: str = "shop", **fields: Any) -> str:
         """Write an event as the scripts do. Returns the verification's id."""
-        id = self.keyring.new_id(client, NUMBER, parse(NUMBER, "").prefix, n.to_bytes(12, "big"))
+        id = self.keyring.new_id(NUMBER, parse(NUMBER, "").prefix, n.to_bytes(12, "big"))
         entry: dict[Any, Any] = {
             "type": type,
             "id": id.text,

@@ -207,7 +207,8 @@ class TestPauses:
 class TestHindrances:
     def origin(self, world: World) -> Origin:
         partition = world.keyring.partition(NUMBER[:-4])
-        return Origin("shop", partition, world.keyring.recipient(NUMBER), world.keyring.owner("shop", NUMBER))
+        recipient, prefix = world.keyring.recipient(NUMBER), world.keyring.prefix(NUMBER[:-4])
+        return Origin("shop", partition, recipient, world.keyring.owner("shop", recipient), prefix)
 
     def test_name_every_limit_that_is_full_and_when_it_has_room(self, world: World) -> None:
         windows = (Window(1, 60), Window(2, 3600))
@@ -221,7 +222,7 @@ class TestHindrances:
             world.check(id, world.wrong_code(id))
         world.deliver()
         world.store.suppress(self.origin(world).partition, self.origin(world).owner)
-        limits = RecipientLimits(windows, (Window(1, 60),), {"primary": windows, "backup": windows})
+        limits = RecipientLimits(windows, (Window(1, 60),), channels={"primary": windows, "backup": windows})
         now, found = world.operations.hindrances(self.origin(world), limits)
         told = {one.limit: one.until - now for one in found}
         assert told == {"suppressed": -now, "recipient": 60_000, "failures": 60_000, "channel:primary": 60_000}
@@ -231,10 +232,12 @@ class TestHindrances:
     def test_are_found_by_an_id_without_the_number(self, world: World) -> None:
         id = world.keyring.parse_id(world.start().verification.id)
         assert id is not None
-        assert world.operations.origin(id) == self.origin(world)
+        assert world.operations.client_of(id) == "shop"
+        origin = self.origin(world)
+        assert (id.partition, id.recipient, id.prefix) == (origin.partition, origin.recipient, origin.prefix)
 
     def test_of_an_unknown_id_are_none(self, world: World) -> None:
-        assert world.operations.origin(VerificationId("ver_" + "0" * 33, 0, "0" * 16)) is None
+        assert world.operations.client_of(VerificationId("ver_" + "0" * 40, 0, "0" * 16, "0" * 10)) is None
 
 
 def test_without_redis_everything_says_so() -> None:

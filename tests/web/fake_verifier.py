@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from otp_service.calls import Checked, Started, TokenFacts
+from otp_service.calls import Checked, Enabled, Started, TokenFacts
 from otp_service.verification import Delivery, Status, Try, Verification
 
 NOW = 1772353800123
@@ -67,6 +67,10 @@ class FakeVerifier:
     def lookup(self, client, to):
         self._note("lookup", client, to)
         return (replace(self.shown, tries=(A_TRY,)), self.shown)
+
+    def enable(self, client, to, idempotency=None):
+        self._note("enable", client, to, idempotency)
+        return Enabled("+86138****8000", self.replayed)
 
     def verify_token(self, client, request, idempotency=None):
         self._note("verify_token", client, request, idempotency)

@@ -21,6 +21,7 @@ from otp_service.web.routes import CALLS
 START = {"to": "+8613800138000", "purpose": "login"}
 BODIES = {
     "lookup": {"to": "+8613800138000"},
+    "enable": {"to": "+8613800138000"},
     "start": START,
     "resend": {},
     "check": {"code": "345678"},

@@ -1,10 +1,12 @@
 -- One counted attempt: count, compare and consume in one step, so that no two checks can both be right.
--- KEYS: record, failures window, due, events
+-- KEYS: record, due, events, wrong codes of everybody, wrong codes of this device, known devices, wrong codes in a row,
+--       the prefix's sends, the mark of an approved recipient
 -- ARGV: nonce, id, client, purpose ('' = not said), bindings given ("", "s", "c", "sc"), wrong ('1': cannot be right),
---       failures windows, code length given, then kid, digest of each secret key
-local record, failures = KEYS[1], KEYS[2]
-local k = {record = record, due = KEYS[3], events = KEYS[4]}
-local nonce, id, client, purpose, bindings, wrong, windows, length = unpack(ARGV, 1, 8)
+--       failures windows, disable after, device ('' = none), code length given, then kid, digest of each secret key
+local k = {record = KEYS[1], due = KEYS[2], events = KEYS[3], failures = KEYS[4], own_failures = KEYS[5],
+  devices = KEYS[6], failed = KEYS[7], prefix = KEYS[8], approved = KEYS[9]}
+local record = k.record
+local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, length = unpack(ARGV, 1, 10)
 local now = clock()
 
 local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
@@ -15,10 +17,12 @@ if r[2] ~= bindings then return {'unbound', r[2]} end
 if r[3] ~= length then return {'length', r[3]} end
 local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, record) end
+if is_disabled(k.failed, disable_after) then return {'disabled', snapshot('pending', now, record)} end
+local failures = is_known(k.devices, device, now) and k.own_failures or k.failures
 local wait = wait_for(failures, now, windows)
 if wait > 0 then return {'refused', 'failures', int(wait), snapshot('pending', now, record)} end
 
--- The nonces of the sends: an address's window knows them by these.
+-- The nonces of the sends: the windows know them by these.
 local function sends_of(record)
   local nonces, fields = {}, redis.call('HGETALL', record)
   for i = 1, #fields, 2 do
@@ -29,7 +33,7 @@ local function sends_of(record)
 end
 
 local digest
-for i = 9, #ARGV, 2 do
+for i = 11, #ARGV, 2 do
   if ARGV[i] == r[5] then digest = ARGV[i + 1] end
 end
 -- The caller lacks this record's key: a right code would look wrong to it.
@@ -45,12 +49,27 @@ end
 if right then
   redis.call('HSET', record, 'approved', int(now), 'token', nonce)
   finish(k, id, now, 'approved')
+  redis.call('DEL', k.failed)
+  -- Nobody's handset is behind a test number.
+  if not redis.call('HGET', record, 'test') then
+    redis.call('SET', k.approved, '1', 'PX', KNOWN)
+    if device ~= '' then
+      redis.call('ZADD', k.devices, int(now), device)
+      redis.call('ZREMRANGEBYRANK', k.devices, 0, -DEVICES - 1)
+      redis.call('PEXPIRE', k.devices, KNOWN)
+      redis.call('DEL', k.own_failures)
+    end
+  end
+  local sends = sends_of(record)
+  if #sends > 0 then redis.call('ZREM', k.prefix, unpack(sends)) end
   local s = remember('approved', now, record, nonce)
-  s[4], s[5] = redis.call('HGET', record, 'ip') or '', sends_of(record)
+  s[4], s[5] = redis.call('HGET', record, 'buckets') or '', sends
   return s
 end
 local attempts = redis.call('HINCRBY', record, 'attempts', 1)
 count_in(failures, now, windows, nonce)
+redis.call('INCR', k.failed)
+redis.call('PEXPIRE', k.failed, FAILED)
 if attempts >= tonumber(redis.call('HGET', record, 'max_attempts')) then
   finish(k, id, now, 'exhausted')
 end

@@ -51,25 +51,6 @@ local function replay(record, nonce)
   return s
 end
 
--- Milliseconds until a rolling window has room again; 0 when it has room. `windows` is "5/3600000 10/86400000".
-local function wait_for(key, now, windows)
-  local wait = 0
-  for count, span in string.gmatch(windows, '(%d+)/(%d+)') do
-    local nth = redis.call('ZREVRANGE', key, count - 1, count - 1, 'WITHSCORES')
-    if nth[2] then wait = math.max(wait, nth[2] + span - now) end
-  end
-  return wait
-end
-
-local function count_in(key, now, windows, member)
-  local longest = 0
-  for span in string.gmatch(windows, '/(%d+)') do longest = math.max(longest, tonumber(span)) end
-  if longest == 0 then return end
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - longest))
-  redis.call('ZADD', key, int(now), member)
-  redis.call('PEXPIRE', key, int(longest))
-end
-
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
 local function emit(k, id, now, kind, channel, reason)
   local r = redis.call('HMGET', k.record, 'listen', 'client', 'purpose', 'kid', 'mask', 'sends')

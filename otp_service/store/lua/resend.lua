@@ -1,8 +1,8 @@
 -- Send again, by id. The caller read the record to name the scope and the recipient; everything is judged again here.
--- KEYS: scope, record, recipient window, outbox, later, due, events, suppression, then channels' recipient windows
+-- KEYS: scope, record, the keys of a send, then channels' recipient windows
 -- ARGV: id, client, the terms of a send
-local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[3], outbox = KEYS[4], later = KEYS[5], due = KEYS[6],
-  events = KEYS[7], suppressed = KEYS[8], channels = 9}
+local k = send_keys(3)
+k.scope, k.record = KEYS[1], KEYS[2]
 local id, client = unpack(ARGV, 1, 2)
 local a = terms(3)
 local now = clock()
@@ -18,6 +18,7 @@ if r[1] - now < MIN_LIFE_TO_RESEND then return snapshot('expired', now, k.record
 if a.counter ~= '' and r[3] + 1 ~= tonumber(a.counter) then return {'moved', id} end
 
 if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
+if is_disabled(k.failed, a.disable_after) then return {'disabled', snapshot('pending', now, k.record)} end
 local limit, wait = refusal(k, now, a, k.record)
 if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, k.record)} end
 if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end

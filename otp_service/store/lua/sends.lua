@@ -1,16 +1,25 @@
 -- Shared by start and resend: the limits that stand before a send, and the send itself.
 
+-- The keys that both are given, from the n-th on, in the order in which `_send_keys` names them.
+local function send_keys(n)
+  local k = {channels = n + 10}
+  for i, name in ipairs({'recipient', 'outbox', 'later', 'due', 'events', 'suppressed', 'prefix', 'approved', 'devices',
+    'failed'}) do k[name] = KEYS[n + i - 1] end
+  return k
+end
+
 -- The terms, from the n-th argument on, in the order in which `_terms` gives them; then the number of windows that
 -- channels keep for this recipient, and these.
+local TERMS = {'nonce', 'windows', 'prefix_windows', 'cooldowns', 'max_sends', 'outbox_max', 'disable_after', 'queue',
+  'channel', 'avoid', 'device', 'prior_limit', 'prior_wait', 'counter', 'digest', 'route', 'rid', 'wait', 'kept'}
 local function terms(n)
-  local nonce, windows, cooldowns, max_sends, outbox_max, queue, channel, avoid = unpack(ARGV, n, n + 7)
-  local prior_limit, prior_wait, counter, digest, route, rid, wait, kept = unpack(ARGV, n + 8, n + 15)
-  return {
-    nonce = nonce, windows = windows, cooldowns = cooldowns, max_sends = tonumber(max_sends),
-    outbox_max = tonumber(outbox_max), queue = queue, channel = channel, avoid = avoid,
-    prior = {prior_limit, tonumber(prior_wait)}, counter = counter, digest = digest,
-    route = route, rid = rid, wait = wait, kept = {unpack(ARGV, n + 16, n + 15 + kept)}, rest = n + 16 + kept,
-  }
+  local a = {}
+  for i, name in ipairs(TERMS) do a[name] = ARGV[n + i - 1] end
+  n = n + #TERMS
+  a.rest = n + a.kept
+  a.kept = {unpack(ARGV, n, a.rest - 1)}
+  a.max_sends, a.outbox_max = tonumber(a.max_sends), tonumber(a.outbox_max)
+  return a
 end
 
 -- Every channel that could carry it has a limit of its own for this recipient, and all are full: the shortest wait.
@@ -23,18 +32,29 @@ local function channels_wait(now, a, first)
   return shortest or 0
 end
 
+-- The last sends to a recipient that has devices are theirs, so that no stranger can use them up.
+local KEPT_FOR_DEVICES = 2
+local function kept_for_devices(k, now, a)
+  if is_known(k.devices, a.device, now) then return 0 end
+  return redis.call('ZCOUNT', k.devices, int(now - KNOWN + 1), '+inf') > 0 and KEPT_FOR_DEVICES or 0
+end
+
 -- The limit with the longest wait, and that wait; 0 when all have room. `record` is the pending one that would be
 -- sent again, or false for a new one.
 local function refusal(k, now, a, record)
+  -- A recipient that was approved here is nobody's invention, and passes its prefix uncounted.
+  if a.prefix_windows ~= '' and redis.call('EXISTS', k.approved) == 1 then a.prefix_windows = '' end
+  local recipient = wait_for(k.recipient, now, a.windows, kept_for_devices(k, now, a))
   local refusals = {
     {'cooldown', (tonumber(redis.call('HGET', k.scope, 'until') or 0)) - now},
-    {'recipient', math.max(wait_for(k.recipient, now, a.windows), channels_wait(now, a, k.channels))},
-    a.prior,
+    {'recipient', math.max(recipient, channels_wait(now, a, k.channels))},
+    {'prefix', wait_for(k.prefix, now, a.prefix_windows)},
+    {a.prior_limit, tonumber(a.prior_wait)},
   }
   if record then
     local r = redis.call('HMGET', record, 'expires', 'sends')
     if tonumber(r[2]) >= a.max_sends then
-      refusals[4] = {'sends', r[1] - MIN_LIFE_TO_RESEND - now + 1}
+      refusals[#refusals + 1] = {'sends', r[1] - MIN_LIFE_TO_RESEND - now + 1}
     end
   end
   local limit, wait = '', 0
@@ -43,6 +63,7 @@ local function refusal(k, now, a, record)
   end
   return limit, wait
 end
+
 -- `cooldowns` is "60000 60000 120000": the wait after each send; the last repeats.
 local function cooldown_after(cooldowns, sends)
   local wait, n = 0, 0
@@ -67,6 +88,7 @@ local function send(k, now, id, sends, a)
   local life = redis.call('PTTL', k.record)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))
   count_in(k.recipient, now, a.windows, a.nonce)
+  count_in(k.prefix, now, a.prefix_windows, a.nonce)
   if a.queue == '1' then
     -- What the send before this one still waited for is dropped with it.
     redis.call('ZREM', k.later, int(sends - 1) .. ':' .. id)

@@ -1,10 +1,10 @@
 -- Start, or resend while one is pending. The record of the new one, or of the pending one, is named by the caller,
 -- who learns the pending id from `moved`: no key is computed here.
--- KEYS: scope, new record, current record (the new one again for none), recipient window, outbox, later, due, events,
---       suppression, the client's latest for this recipient, then channels' recipient windows
+-- KEYS: scope, new record, current record (the new one again for none), the client's latest for this recipient, the
+--       keys of a send, then channels' recipient windows
 -- ARGV: new id, current id, context, deliver, ttl, the terms of a send, then the fields of a new record
-local k = {scope = KEYS[1], record = KEYS[2], recipient = KEYS[4], outbox = KEYS[5], later = KEYS[6], due = KEYS[7],
-  events = KEYS[8], suppressed = KEYS[9], recent = KEYS[10], channels = 11}
+local k = send_keys(5)
+k.scope, k.record, k.recent = KEYS[1], KEYS[2], KEYS[4]
 local new, current = KEYS[2], KEYS[3]
 local id, expected, context, deliver, ttl = unpack(ARGV, 1, 5)
 local a = terms(6)
@@ -28,6 +28,7 @@ if pending then
 end
 
 if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
+if is_disabled(k.failed, a.disable_after) then return {'disabled', pending and snapshot('pending', now, current)} end
 local limit, wait = refusal(k, now, a, reuse and current)
 if wait > 0 then return {'refused', limit, int(wait), pending and snapshot('pending', now, current) or false} end
 if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end

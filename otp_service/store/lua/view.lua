@@ -9,5 +9,5 @@ local status = status_of(k, id, now)
 local s = snapshot(status, now, record)
 s[4] = redis.call('LRANGE', tries, 0, -1)
 -- What a resend needs to name its keys, its channel and its next code.
-s[5] = redis.call('HMGET', record, 'scope', 'ip', 'to', 'seed', 'binding', 'counter', 'deliver', 'channel')
+s[5] = redis.call('HMGET', record, 'scope', 'buckets', 'device', 'to', 'seed', 'binding', 'counter', 'deliver', 'channel')
 return s

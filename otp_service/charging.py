@@ -1,0 +1,79 @@
+"""What a send counts for beside its recipient: buckets on other partitions, charged before it is asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from otp_service.calls import StartRequest
+from otp_service.errors import OtpServiceError
+from otp_service.keyring import Keyring
+from otp_service.policy import Client, Limits, window_terms
+from otp_service.ports import Bucket, Prior, Store, StoreDown, TurnedAway
+from otp_service.recipient import Recipient
+
+EVERYTHING = "all"
+
+
+class Charging:
+    """Counted first and given back on a refusal: for a moment a bucket may hold too many, never too few."""
+
+    def __init__(self, store: Store, keyring: Keyring, limits: Limits) -> None:
+        self._store = store
+        self._keyring = keyring
+        named = {
+            "session": limits.session,
+            "client_ip": limits.client_ip,
+            "device": limits.device,
+            "country": limits.country,
+            "client": limits.client,
+            "installation": limits.installation,
+        }
+        self._windows = {limit: window_terms(windows) for limit, windows in named.items() if windows}
+
+    def buckets(self, client: Client, request: StartRequest, to: Recipient) -> tuple[Bucket, ...]:
+        """Of those that have a limit, the ones that this start counts for."""
+        return tuple(Bucket(limit, name) for limit in self._windows if (name := self._name(limit, client, request, to)))
+
+    @contextmanager
+    def charged(self, buckets: Sequence[Bucket], nonce: str) -> Iterator[Prior]:
+        """Count one send; the refusal that stands already, if one of them is full. Whatever refuses gives it back."""
+        charges = [(bucket, self._windows[bucket.limit]) for bucket in buckets if bucket.limit in self._windows]
+        if not charges:
+            yield Prior()
+            return
+        try:
+            yield self._store.charge(charges, nonce)
+        except (OtpServiceError, TurnedAway):
+            # Over-counting is allowed, hiding the refusal behind a lost refund is not.
+            with suppress(StoreDown):
+                self._store.refund([bucket for bucket, _ in charges], nonce)
+            raise
+
+    def _name(self, limit: str, client: Client, request: StartRequest, to: Recipient) -> str:
+        """Callers' own words are known by a keyed hash, each client's apart; "" for what was not said."""
+        match limit:
+            case "session" if request.session is not None:
+                return self._keyring.bucket(limit, client.name, request.session)
+            case "device" if request.device is not None:
+                return self._keyring.bucket(limit, client.name, request.device)
+            case "client_ip" if request.client_ip:
+                return self._keyring.bucket(limit, network_of(request.client_ip))
+            case "country":
+                return to.region
+            case "client":
+                return client.name
+            case "installation":
+                return EVERYTHING
+        return ""
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one (one household's); IPv4-mapped counts as IPv4."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+    return str(ip)

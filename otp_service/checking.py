@@ -1,0 +1,68 @@
+"""A check: what it is held against, and what its refusals mean."""
+
+from __future__ import annotations
+
+from otp_service import snapshot
+from otp_service.calls import CheckRequest
+from otp_service.codes import invalid_code
+from otp_service.errors import FieldError, InvalidRequest
+from otp_service.idempotency import Done
+from otp_service.keyring import Keyring, VerificationId
+from otp_service.policy import Client, Limits, window_terms
+from otp_service.ports import Attempt, Disabled, OtherLength, Refused, Store, Unbound
+from otp_service.records import bindings_of
+
+
+class Checking:
+    def __init__(self, store: Store, keyring: Keyring, limits: Limits) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._windows = window_terms(limits.failures)
+        self._disable_after = limits.disable_after
+
+    def attempt(
+        self, client: Client, id: VerificationId, request: CheckRequest, code: str, to: str | None, nonce: str
+    ) -> Done:
+        attempt = Attempt(
+            id=id,
+            client=client.name,
+            owner=self._keyring.owner(client.name, id.recipient),
+            nonce=nonce,
+            windows=self._windows,
+            disable_after=self._disable_after,
+            device="" if request.device is None else self._keyring.device(client.name, request.device),
+            purpose=request.purpose or "",
+            bindings=bindings_of(request.session, request.context),
+            code_length=len(code),
+            # The store takes an empty purpose for one that was not said.
+            wrong=request.purpose == "" or (to is not None and self._keyring.recipient(to) != id.recipient),
+            digests=[(kid, self._digest(kid, client, id, request, code)) for kid in self._keyring.kids],
+        )
+        result = self._store.check(attempt)
+        if isinstance(result, Unbound):
+            raise _unbound(result.bindings, request)
+        if isinstance(result, OtherLength):
+            raise invalid_code(f"the code has {result.code_length} digits")
+        if isinstance(result, Refused):
+            raise snapshot.rate_limited(self._keyring, id.text, result)
+        if isinstance(result, Disabled):
+            raise snapshot.disabled(self._keyring, id.text, result)
+        done = Done(id.text, result)
+        if result.result == "mismatch" or result.token == nonce:
+            return done
+        raise snapshot.ended(snapshot.verification(self._keyring, id.text, result))
+
+    def _digest(self, kid: str, client: Client, id: VerificationId, request: CheckRequest, code: str) -> bytes:
+        binding = self._keyring.binding(kid, id.text, client.name, request.session, request.context)
+        return self._keyring.digest(kid, binding, code)
+
+
+def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
+    """Which of session and context the start had and the check lacks, or the reverse."""
+    errors = []
+    for letter, name, given in (("s", "session", request.session), ("c", "context", request.context)):
+        if letter in bindings and given is None:
+            errors.append(FieldError(f"/{name}", f"this verification was started with a {name}; say it here too"))
+        elif letter not in bindings and given is not None:
+            errors.append(FieldError(f"/{name}", f"this verification was started without a {name}; leave it out"))
+    return InvalidRequest("The check must name what the start named.", errors=errors)

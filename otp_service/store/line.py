@@ -1,0 +1,82 @@
+"""`Line`: the one way from a request to Redis. It fails closed, and asks again only what may be asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from otp_service.ports import StoreDown
+from otp_service.store.connection import Lost
+from otp_service.store.scripts import Script
+
+Arguments = Sequence[str | bytes | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Threads share one; each call takes a connection of its own for its round trip. All methods raise StoreDown."""
+
+    client: redis.Redis
+    scripts: Mapping[str, Script]
+
+    def run(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
+        return self._asked(name, lambda: self._evaluate(name, keys, arguments))
+
+    def run_each(self, name: str, calls: Sequence[tuple[str, Arguments]]) -> list[Any]:
+        """One script on one key each, in one round trip."""
+        replies: list[Any] = self._asked(name, lambda: self._evaluate_each(name, calls))
+        return replies
+
+    def call(self, *command: str) -> Any:
+        return self._asked(command[0], lambda: self.client.execute_command(*command))  # type: ignore[no-untyped-call]
+
+    def call_each(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        """In one round trip."""
+
+        def ask() -> list[Any]:
+            pipeline = self.client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipeline.execute()
+
+        replies: list[Any] = self._asked(commands[0][0], ask)
+        return replies
+
+    def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
+        """Ask; once more when the reply is lost: what counts knows its request by a nonce, the rest may be repeated."""
+        try:
+            try:
+                return ask()
+            except RedisTimeoutError:
+                raise  # a server that is silent now is not asked again on the person's time
+            except RedisConnectionError:
+                return ask()
+        except Lost as error:
+            raise StoreDown(f"{name}: {type(error).__name__}") from error
+
+    def _evaluate(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
+        script = self.scripts[name]
+        try:
+            return self.client.evalsha(script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return self.client.eval(script.text, len(keys), *keys, *arguments)
+
+    def _evaluate_each(self, name: str, calls: Sequence[tuple[str, Arguments]]) -> list[Any]:
+        script = self.scripts[name]
+        pipeline = self.client.pipeline(transaction=False)
+        for key, arguments in calls:
+            pipeline.evalsha(script.sha, 1, key, *arguments)
+        replies = pipeline.execute(raise_on_error=False)
+        for n, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                key, arguments = calls[n]
+                replies[n] = self._evaluate(name, [key], arguments)
+            elif isinstance(reply, Exception):
+                raise reply
+        return replies
