@@ -110,7 +110,8 @@ class RedisOperations:
         replies = iter(_asked(pipeline.execute))
         now = int(next(replies))
         found = [Hindrance("suppressed", 0, origin.client)] if next(replies) else []
-        if 0 < limits.disable_after <= int(next(replies) or 0):
+        failed = int(next(replies) or 0)
+        if 0 < limits.disable_after <= failed:
             detail = "wrong codes in a row; POST /v1/recipients/enable lifts it"
             found.append(Hindrance("recipient_disabled", 0, origin.client, detail))
         for limit, client, _, windows in kept:
