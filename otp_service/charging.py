@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from otp_service.calls import StartRequest
 from otp_service.errors import OtpServiceError
 from otp_service.keyring import Keyring
-from otp_service.policy import Client, Limits, window_terms
-from otp_service.ports import Bucket, Prior, Store, StoreDown, TurnedAway
+from otp_service.policy import Client, Rules, window_terms
+from otp_service.ports import Bucket, Charge, Prior, Store, StoreDown, TurnedAway
 from otp_service.recipient import Recipient
 
 EVERYTHING = "all"
@@ -19,9 +19,11 @@ EVERYTHING = "all"
 class Charging:
     """Counted first and given back on a refusal: for a moment a bucket may hold too many, never too few."""
 
-    def __init__(self, store: Store, keyring: Keyring, limits: Limits) -> None:
+    def __init__(self, store: Store, keyring: Keyring, rules: Rules) -> None:
         self._store = store
         self._keyring = keyring
+        self._spend = rules.spend
+        limits = rules.limits
         named = {
             "session": limits.session,
             "client_ip": limits.client_ip,
@@ -33,13 +35,18 @@ class Charging:
         self._windows = {limit: window_terms(windows) for limit, windows in named.items() if windows}
 
     def buckets(self, client: Client, request: StartRequest, to: Recipient) -> tuple[Bucket, ...]:
-        """Of those that have a limit, the ones that this start counts for."""
+        """Of those that have a limit, the ones that this start and its resends count for."""
         return tuple(Bucket(limit, name) for limit in self._windows if (name := self._name(limit, client, request, to)))
 
     @contextmanager
-    def charged(self, buckets: Sequence[Bucket], nonce: str) -> Iterator[Prior]:
-        """Count one send; the refusal that stands already, if one of them is full. Whatever refuses gives it back."""
-        charges = [(bucket, self._windows[bucket.limit]) for bucket in buckets if bucket.limit in self._windows]
+    def charged(
+        self, client: Client, to: Recipient, parts: int, buckets: Sequence[Bucket], nonce: str
+    ) -> Iterator[Prior]:
+        """Count one send; the refusal that stands already, if there is no room. Whatever refuses gives it back."""
+        charges = [
+            *(Charge(one, self._windows[one.limit]) for one in buckets if one.limit in self._windows),
+            *self._spending(client, self._spend.price(to.region) * parts),
+        ]
         if not charges:
             yield Prior()
             return
@@ -48,8 +55,16 @@ class Charging:
         except (OtpServiceError, TurnedAway):
             # Over-counting is allowed, hiding the refusal behind a lost refund is not.
             with suppress(StoreDown):
-                self._store.refund([bucket for bucket, _ in charges], nonce)
+                self._store.refund(charges, nonce)
             raise
+
+    def _spending(self, client: Client, price: int) -> Iterator[Charge]:
+        if not price:
+            return
+        if (cap := self._spend.cap(client.name)) is not None:
+            yield Charge(Bucket("client", client.name), cap=cap, price=price)
+        if (cap := self._spend.installation) is not None:
+            yield Charge(Bucket("installation", EVERYTHING), cap=cap, price=price)
 
     def _name(self, limit: str, client: Client, request: StartRequest, to: Recipient) -> str:
         """Callers' own words are known by a keyed hash, each client's apart; "" for what was not said."""

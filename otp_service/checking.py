@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from otp_service import snapshot
+from otp_service.brake import Brake
 from otp_service.calls import CheckRequest
 from otp_service.codes import invalid_code
 from otp_service.errors import FieldError, InvalidRequest
@@ -19,6 +20,7 @@ class Checking:
         self._keyring = keyring
         self._windows = window_terms(limits.failures)
         self._disable_after = limits.disable_after
+        self._brake = Brake(store, active=limits.spray_brake)
 
     def attempt(
         self, client: Client, id: VerificationId, request: CheckRequest, code: str, to: str | None, nonce: str
@@ -34,6 +36,7 @@ class Checking:
             purpose=request.purpose or "",
             bindings=bindings_of(request.session, request.context),
             code_length=len(code),
+            braked=self._brake.left(client.name),
             # The store takes an empty purpose for one that was not said.
             wrong=request.purpose == "" or (to is not None and self._keyring.recipient(to) != id.recipient),
             digests=[(kid, self._digest(kid, client, id, request, code)) for kid in self._keyring.kids],
@@ -47,9 +50,13 @@ class Checking:
             raise snapshot.rate_limited(self._keyring, id.text, result)
         if isinstance(result, Disabled):
             raise snapshot.disabled(self._keyring, id.text, result)
-        done = Done(id.text, result)
-        if result.result == "mismatch" or result.token == nonce:
-            return done
+        if result.result == "mismatch":
+            if result.attempts == 1:
+                self._brake.failed(client.name)
+            return Done(id.text, result)
+        if result.token == nonce:
+            self._brake.approved(client.name)
+            return Done(id.text, result)
         raise snapshot.ended(snapshot.verification(self._keyring, id.text, result))
 
     def _digest(self, kid: str, client: Client, id: VerificationId, request: CheckRequest, code: str) -> bytes:

@@ -112,6 +112,30 @@ class Limits:
     disable_after: int = 100
     """Wrong codes in a row for one client and recipient until it is disabled (NIST SP 800-63B §5.2.2: at most 100);
     0 for never."""
+    spray_brake: bool = True
+    """Slow a client down whose verifications fail as when somebody tries codes on number after number."""
+
+
+MILLIONTHS = 1_000_000
+"""Money is counted in millionths of its unit: prices have four or five decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What an SMS costs, and what may be spent within 24 hours. Amounts in millionths; None for no cap."""
+
+    prices: Mapping[str, int] = field(default_factory=dict)
+    """By ISO 3166 region; EVERYBODY for the others."""
+    client: int | None = None
+    """Of each client that has no cap of its own."""
+    clients: Mapping[str, int] = field(default_factory=dict)
+    installation: int | None = None
+
+    def price(self, region: str) -> int:
+        return self.prices.get(region, self.prices.get(EVERYBODY, 0))
+
+    def cap(self, client: str) -> int | None:
+        return self.clients.get(client, self.client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +166,7 @@ class Rules:
 
     policies: Mapping[str, Policy]
     limits: Limits = field(default_factory=Limits)
+    spend: Spend = field(default_factory=Spend)
     default_region: str = ""
     regions: frozenset[str] = frozenset()
     """ISO 3166 regions that we send to; `*` is everywhere."""

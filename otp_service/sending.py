@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,20 @@ from otp_service.errors import RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Policy, Rules, TestNumber, window_terms
-from otp_service.ports import Disabled, Missing, Moved, NewRecord, Refused, Row, SendTerms, Store, StoreDown, View
+from otp_service.ports import (
+    Bucket,
+    Disabled,
+    Missing,
+    Moved,
+    NewRecord,
+    Prior,
+    Refused,
+    Row,
+    SendTerms,
+    Store,
+    StoreDown,
+    View,
+)
 from otp_service.recipient import Recipient
 from otp_service.records import Records
 from otp_service.routes import ChannelRule
@@ -41,7 +55,7 @@ class Sending:
         self._keyring = keyring
         self._rules = rules
         self._records = Records(keyring, rules)
-        self._charging = Charging(store, keyring, rules.limits)
+        self._charging = Charging(store, keyring, rules)
         self._recipient_windows = window_terms(rules.limits.recipient)
         self._prefix_windows = window_terms(rules.limits.prefix)
 
@@ -58,7 +72,7 @@ class Sending:
         device = str(record.fields.get("device", ""))
         terms = replace(self._terms(client, id, policy, nonce, test, route), device=device)
         terms = replace(terms, channel=request.channel or "", **_asked(request.asking))
-        with self._charging.charged(buckets, nonce) as prior:
+        with self._charged(client, test, to, policy, buckets, nonce) as prior:
             done = self._follow(id, client, record, policy, replace(terms, prior=prior))
         return self._awaited(client, done, request.asking.wait)
 
@@ -84,18 +98,33 @@ class Sending:
             if policy is None:
                 raise UnknownPurpose("The purpose of this verification is no longer configured.")
             channel = request.channel or ("" if request.exclude_last else view.channel)
-            route = self._route(client.name, view.row.purpose, recipient.parse(to, ""), channel) if to else ()
-            terms = self._terms(client, id, policy, nonce, self._test_number(to), route)
+            number, test = recipient.parse(to, "") if to else None, self._test_number(to)
+            route = self._route(client.name, view.row.purpose, number, channel) if number else ()
+            terms = self._terms(client, id, policy, nonce, test, route)
             terms = replace(terms, channel=channel, device=view.device, **_asked(request.asking))
             if request.exclude_last:
                 terms = replace(terms, avoid=_last_channel(view))
             if policy.resend == "rotate":
                 terms = self._rotate(view, id, terms)
-            with self._charging.charged(view.buckets, nonce) as prior:
+            with self._charged(client, test, number, policy, view.buckets, nonce) as prior:
                 result = self._store.resend(id, client.name, view.scope, replace(terms, prior=prior))
                 if not isinstance(result, Moved):
                     return self._awaited(client, self._resent(id, result), request.asking.wait)
         raise _contended()
+
+    def _charged(
+        self,
+        client: Client,
+        test: TestNumber | None,
+        to: Recipient | None,
+        policy: Policy,
+        buckets: Sequence[Bucket],
+        nonce: str,
+    ) -> AbstractContextManager[Prior]:
+        """Nothing for a test number, nor for one that is over: nothing will be sent."""
+        if test or to is None:
+            return nullcontext(Prior())
+        return self._charging.charged(client, to, policy.max_parts, buckets, nonce)
 
     def _route(self, client: str, purpose: str, to: Recipient, channel: str | None) -> tuple[ChannelRule, ...]:
         """The channels that may carry it. Raises Unavailable where none may be asked now."""

@@ -13,7 +13,7 @@ import pytest
 
 from otp_service import config
 from otp_service.errors import ConfigError
-from otp_service.policy import Limits, Window
+from otp_service.policy import Limits, Spend, Window
 
 
 def new_key() -> str:
@@ -112,6 +112,13 @@ class TestTheExample:
         assert rules.policies["signup"].cooldown == (60, 60, 120)
         assert rules.limits.recipient == (Window(5, 3600), Window(10, 86400))
 
+    def test_counts_money_as_it_is_written(self) -> None:
+        """In millionths: a float of TOML is the decimal that stands there."""
+        prices = {"CN": 0.0065, "US": "0.0079", "*": 1}
+        spend = read(spend__prices=prices, spend__client=99.5, clients__spend=7).rules().spend
+        assert spend == Spend({"CN": 6500, "US": 7900, "*": 1_000_000}, 99_500_000, {"shop": 7_000_000}, None)
+        assert [spend.price(region) for region in ("CN", "FR")] == [6500, 1_000_000]
+
     def test_takes_every_limit_by_its_name(self) -> None:
         names = (
             "recipient",
@@ -179,6 +186,12 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"purposes__login__cooldown": [60] * 11}, "purposes.login.cooldown: too many", "1 to 10"),
     ({"purposes__Login": {}}, "purposes.Login", "a-z"),
     ({"limits__recipient": ["5 an hour"]}, "limits.recipient[0]", "5/1h"),
+    ({"spend__prices": {"CHINA": 1}}, "spend.prices", "ISO 3166"),
+    ({"spend__prices": {"CN": 0}}, "spend.prices.CN: too small", "prices by region"),
+    ({"spend__client": "much"}, "spend.client: not valid", "such as 250"),
+    ({"spend__client": 5}, "spend.prices: a cap (client) needs a price for CN", '"*"'),
+    ({"spend__installation": 5, "spend__prices": {"US": 1}}, "a cap (installation) needs a price for CN", "write one"),
+    ({"clients__spend": 5}, "a cap (clients.shop.spend) needs a price", "write one"),
     ({"limits__sesion": ["5/1h"]}, "limits.sesion: unknown key", "allowed here: recipient"),
     ({"routing__regions": ["CHINA"]}, "routing.regions", '["CN", "HK"]'),
     ({"service__default_region": "XX"}, "service.default_region", '"CN"'),

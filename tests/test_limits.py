@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from otp_service.errors import AlreadyApproved, CodeMismatch, RateLimited, RecipientDisabled
-from otp_service.policy import Limits, Window
+from otp_service.policy import MILLIONTHS, Client, Limits, Spend, Window
 from otp_service.verification import Status
 from otp_service.verifier import Idempotency, ResendRequest
 from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World
@@ -440,3 +440,158 @@ class TestDisabled:
         world.verifier.enable(SHOP, NUMBER)
         other = world.start(purpose="signup").verification.id
         assert refusal(lambda: world.check(other, world.code_of(other)))[0] == "failures"
+
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+CENT = MILLIONTHS // 100
+PRICES = {"CN": 5 * CENT, "*": 10 * CENT}
+
+
+def priced(server: Server, **caps: Any) -> World:
+    return limited(server).with_rules(spend=Spend(PRICES, **caps))
+
+
+class TestSpend:
+    def test_of_a_client_ends_at_its_cap_and_others_go_on(self, server: Server) -> None:
+        world = priced(server, client=20 * CENT)
+        for n in range(4):
+            world.start(f"+86138{n:04d}0000")
+        limit, wait = refusal(lambda: world.start(ELSEWHERE))
+        assert limit == "client"
+        assert wait is not None
+        assert 24 * HOUR <= wait <= 25 * HOUR
+        assert world.start(ELSEWHERE, client=BANK).created
+
+    def test_of_everybody_ends_at_the_installations_cap(self, server: Server) -> None:
+        world = priced(server, client=20 * CENT, installation=25 * CENT)
+        for n in range(5):
+            world.start(f"+86138{n:04d}0000", client=(SHOP, BANK)[n % 2])
+        assert refusal(lambda: world.start(ELSEWHERE))[0] == "installation"
+
+    def test_a_client_may_have_a_cap_of_its_own(self, server: Server) -> None:
+        world = priced(server, client=5 * CENT, clients={"bank": 10 * CENT})
+        world.start(NUMBER, client=BANK)
+        assert world.start(ELSEWHERE, client=BANK).created
+        world.start(NUMBER)
+        assert refusal(lambda: world.start(ELSEWHERE))[0] == "client"
+
+    def test_a_country_costs_its_own_price_and_others_the_rest_s(self, server: Server) -> None:
+        world = priced(server, client=20 * CENT)
+        world.start(ABROAD)
+        world.start(NUMBER)
+        assert refusal(lambda: world.start("+85251234568"))[0] == "client"
+        assert world.start(ELSEWHERE).created
+
+    def test_is_never_over_the_cap_in_any_24_hours(self, server: Server) -> None:
+        world = priced(server, client=30 * CENT)
+        moments = []
+        for n in range(50):
+            try:
+                world.start(f"+86138{n:04d}0000")
+                moments.append(world.store.now())
+            except RateLimited:
+                pass
+            world.move_clock(4100)
+        for first in moments:
+            assert sum(first <= one < first + DAY * 1000 for one in moments) <= 6
+        assert len(moments) >= 12
+
+    def test_has_room_when_the_wait_that_was_told_is_over(self, server: Server) -> None:
+        world = priced(server, client=5 * CENT)
+        world.start()
+        _, wait = refusal(lambda: world.start(ELSEWHERE))
+        assert wait is not None
+        world.move_clock(wait - 1)
+        assert refusal(lambda: world.start(ELSEWHERE)) == ("client", 1)
+        world.move_clock(1)
+        assert world.start(ELSEWHERE).created
+
+    def test_of_a_refused_start_is_given_back(self, server: Server) -> None:
+        world = priced(server, client=10 * CENT, installation=10 * CENT)
+        world.with_rules(limits=replace(UNLIMITED, recipient=(Window(1, HOUR),)))
+        world.start(NUMBER)
+        for _ in range(5):
+            assert refusal(lambda: world.start(NUMBER, purpose="signup"))[0] == "recipient"
+        assert world.start(ELSEWHERE).created
+        assert {sum(map(int, world.server.client.hvals(key))) for key in world.server.client.keys("*:spent")} == {
+            10 * CENT
+        }
+
+    def test_counts_each_send_and_gives_an_approved_one_back_to_nobody(self, server: Server) -> None:
+        world = priced(server, client=10 * CENT)
+        id = world.start().verification.id
+        world.move_clock(60)
+        world.verifier.resend(SHOP, id, ResendRequest())
+        world.check(id, world.code_of(id))
+        assert refusal(lambda: world.start(ELSEWHERE))[0] == "client"
+
+    def test_counts_as_many_sms_as_a_text_may_have(self, server: Server) -> None:
+        world = World(server, UNLIMITED, max_parts=2).with_rules(spend=Spend(PRICES, client=10 * CENT))
+        world.start()
+        assert refusal(lambda: world.start(ELSEWHERE))[0] == "client"
+
+
+# --- the brake --------------------------------------------------------------------------------------------------------
+
+
+def spray(world: World, numbers: range, client: Client = SHOP, guesses: int = 5) -> int | None:
+    """Guess on number after number; how many were sprayed until the brake held."""
+    for count, n in enumerate(numbers):
+        id = world.start(f"+86138{n:08d}", client=client).verification.id
+        wrong = world.wrong_code(id)
+        for _ in range(guesses):
+            try:
+                world.check(id, wrong, client=client)
+            except CodeMismatch:
+                continue
+            except RateLimited as braked:
+                return count if braked.limit == "client" else None
+    return None
+
+
+class TestTheBrake:
+    @pytest.mark.parametrize("guesses", [5, 1])
+    def test_t08_stops_a_spray_within_500_verifications_and_others_are_untouched(
+        self, real_server: Server, guesses: int
+    ) -> None:
+        """T08: also of somebody who guesses once a number and so exhausts nothing."""
+        world = limited(real_server)
+        world.with_rules(limits=replace(UNLIMITED, spray_brake=True))
+        pends = world.start(ELSEWHERE).verification.id
+        of_the_bank = world.start(ELSEWHERE, client=BANK).verification.id
+        sprayed = spray(world, range(20_000), guesses=guesses)
+        assert sprayed is not None
+        assert sprayed <= 500
+        limit, wait = refusal(lambda: world.check(pends, world.code_of(pends)))
+        assert limit == "client"
+        assert wait is not None
+        assert 50 <= wait <= 60
+        assert world.check(of_the_bank, world.code_of(of_the_bank), client=BANK)
+
+    def test_lets_known_devices_pass(self, real_server: Server) -> None:
+        world = limited(real_server)
+        approve(world, ELSEWHERE, device=DEVICE)
+        spray(world, range(1000), guesses=1)
+        id = world.start(ELSEWHERE, purpose="signup").verification.id
+        assert refusal(lambda: world.check(id, world.code_of(id), device=STRANGER))[0] == "client"
+        assert world.check(id, world.code_of(id), device=DEVICE).verification.status is Status.APPROVED
+
+    def test_holds_on_every_process_once_it_sees_a_wrong_code(self, real_server: Server) -> None:
+        world, other = limited(real_server), World(real_server, UNLIMITED)
+        spray(world, range(1000), guesses=1)
+        assert spray(other, range(50_000, 50_010), guesses=1) == 1
+
+    def test_does_not_hold_where_codes_are_mistyped_as_people_do(self, real_server: Server) -> None:
+        """Two of ten begin with a wrong code, eight are approved."""
+        world = limited(real_server)
+        for n in range(300):
+            id = world.start(f"+86138{n:08d}").verification.id
+            if n % 5 == 0:
+                fail(world, id, 1)
+            if n % 5 != 1:
+                assert world.check(id, world.code_of(id))
+
+    def test_can_be_turned_off(self, real_server: Server) -> None:
+        world = limited(real_server, spray_brake=False)
+        assert spray(world, range(400), guesses=1) is None

@@ -10,7 +10,7 @@ import pytest
 
 from otp_service.calls import Asking
 from otp_service.keyring import PARTITIONS
-from otp_service.policy import Limits, Window
+from otp_service.policy import Limits, Spend, Window
 from otp_service.ports import Reason
 from otp_service.store import keys as keys_module
 from otp_service.store.keys import Keys
@@ -54,6 +54,9 @@ PATTERNS = {
     "worker": r"otp:worker:[\w.-]+",
     "claim": r"otp:i:[\w-]{22}",
     "bucket": r"otp:b:[a-z_]+:[\w-]+",
+    "spent": r"otp:\{m:[a-z_]+:[\w-]+\}:spent",
+    "spent_by": r"otp:\{m:[a-z_]+:[\w-]+\}:by:[\w=-]{16}",
+    "brake": r"otp:brake:[a-z][a-z0-9_-]*",
 }
 WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"} | {
     "reports",
@@ -114,6 +117,7 @@ def test_every_key_is_of_a_listed_kind_and_has_a_ttl_or_a_bound(server: Server) 
     world.with_rules(
         channels=tuple(replace(rule, recipient_windows=windows) for rule in world.rules.channels),
         listened=frozenset({"*"}),
+        spend=Spend({"*": 1}, installation=1000),
     )
     world.reporting = {"backup"}
     live(world)

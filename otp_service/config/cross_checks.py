@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from otp_service import policy
 from otp_service.api_keys import ClientKeys
 from otp_service.config.channel import ChannelSection
 from otp_service.config.channel_texts import texts_of
@@ -27,6 +28,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _keys(config)
     yield from _purposes(config)
     yield from _regions(config)
+    yield from _prices(config)
     yield from _test_numbers(config)
     yield from _listeners(config)
     yield from _templates(config)
@@ -55,6 +57,20 @@ def _carried(config: Config) -> Iterator[str]:
     for purpose in config.purposes:
         if not any(channel.purposes is None or purpose in channel.purposes for channel in config.channels):
             yield f"purposes.{purpose}: no channel carries it; add it to the purposes of one"
+
+
+def _prices(config: Config) -> Iterator[str]:
+    """A cap counts only what has a price: a country without one would be free."""
+    spend = config.spend
+    capped = [key for key in ("client", "installation") if getattr(spend, key) is not None]
+    capped += [f"clients.{client.name}.spend" for client in config.clients if client.spend is not None]
+    if not capped or policy.EVERYBODY in spend.prices:
+        return
+    regions = config.routing.regions or (config.service.default_region,)
+    missing = [region for region in regions if region and region not in spend.prices]
+    if missing:
+        unpriced = "the countries that are open" if "*" in missing else ", ".join(missing)
+        yield f'spend.prices: a cap ({capped[0]}) needs a price for {unpriced}; write one, or "*" for all others'
 
 
 def _keys(config: Config) -> Iterator[str]:

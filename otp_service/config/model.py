@@ -25,6 +25,7 @@ from otp_service.config.sections import (
     Service,
     TestNumber,
 )
+from otp_service.config.spend import Spend
 from otp_service.config.webhooks import WebhookSection
 from otp_service.recipient import parse as parse_recipient
 
@@ -36,6 +37,7 @@ class Config(Section):
     messages: dict[Name, dict[Locale, str]] = Field(default_factory=dict)
     variables: dict[str, str] = Field(default_factory=dict)
     limits: Limits = Limits()
+    spend: Spend = Spend()
     routing: Routing = Routing()
     delivery: Delivery = Delivery()
     channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
@@ -78,6 +80,7 @@ class Config(Section):
         return policy.Rules(
             policies={name: purpose.policy() for name, purpose in self.purposes.items()},
             limits=self.limits.domain(),
+            spend=self.spend.domain({one.name: one.spend for one in self.clients if one.spend is not None}),
             default_region=self.service.default_region,
             regions=frozenset(self.routing.regions or filter(None, [self.service.default_region])),
             channels=tuple(channel.rule(place) for place, channel in enumerate(self.channels)),

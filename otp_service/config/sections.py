@@ -24,6 +24,7 @@ from otp_service.config.fields import (
 )
 from otp_service.config.key_material import decode_key, decode_key_pair
 from otp_service.config.section import Section
+from otp_service.config.spend import CAP, Money
 
 BUILT_IN_PURPOSES = ("login", "signup", "password_reset")
 DRAIN_SECONDS = 20
@@ -152,6 +153,8 @@ class Limits(Section):
     client: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
     installation: Annotated[tuple[Limit, ...], Items] = Field((), description=_WINDOWS)
 
+    spray_brake: bool = Field(True, description="true or false")
+
     def domain(self) -> policy.Limits:
         return policy.Limits(**self.__dict__)
 
@@ -189,6 +192,8 @@ class Client(Section):
     require: Annotated[
         tuple[Literal["session", "device", "context", "locale", "client_ip", "metadata"], ...], Items
     ] = Field((), description='any of "session", "device", "context", "locale", "client_ip", "metadata"')
+
+    spend: Money | None = Field(None, description=CAP)
 
     def domain(self) -> policy.Client:
         return policy.Client(self.name, frozenset(self.purposes), frozenset(self.require))

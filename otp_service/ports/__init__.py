@@ -1,5 +1,6 @@
 """What the domain needs from the outside, and what each side promises. Adapters live in `store/` and `channels/`."""
 
+from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
 from otp_service.ports.channel import (
     Balance,
     Channel,
@@ -56,19 +57,14 @@ from otp_service.ports.outbox import (
 from otp_service.ports.reports import Account, Accounts, Heard, Kept, Leases, ReportLog, Wish
 from otp_service.ports.standing import Call, Change, Judgement, Pauses, Sky, Standing, Standings
 from otp_service.ports.store import (
-    Attempt,
-    Bucket,
     Claim,
     Disabled,
     Full,
     Missing,
     Moved,
-    NewRecord,
     OtherLength,
-    Prior,
     Refused,
     Row,
-    SendTerms,
     Sent,
     Store,
     StoreDown,
@@ -92,6 +88,7 @@ __all__ = [
     "Channel",
     "ChannelError",
     "ChannelState",
+    "Charge",
     "Claim",
     "Disabled",
     "Entry",

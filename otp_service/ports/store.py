@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from otp_service.keyring import VerificationId
+from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
 from otp_service.ports.standing import Sky
 
 
@@ -112,93 +113,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """What sends are counted for on another partition than their recipient's."""
-
-    limit: str
-    """As the API names it: `client_ip`, `session`, …"""
-    name: str
-    """A keyed hash, or the plain name of a client or a region."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """A refusal that stands already, by a window on another partition: the longest wait wins."""
-
-    limit: str = ""
-    wait: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SendTerms:
-    """What start and resend hold a send against."""
-
-    nonce: str
-    """Names this request: asked again with the same nonce, it counts once."""
-    owner: str
-    """Names the client and the recipient."""
-    windows: str
-    """The recipient's, as `5/3600000 10/86400000`; empty for no limit."""
-    prefix_windows: str
-    disable_after: int
-    cooldowns: str
-    max_sends: int
-    outbox_max: int
-    queue: bool
-    """False for a test number: nothing is ever queued."""
-    channel: str = ""
-    avoid: str = ""
-    route: tuple[str, ...] = ()
-    """Names of the channels that may carry it."""
-    channel_windows: tuple[tuple[str, str], ...] = ()
-    """Channel and windows, where every channel of the route has some that refuse; else nothing."""
-    request_id: str = ""
-    wait: bool = False
-    """Somebody will ask for the first outcome of this send."""
-    device: str = ""
-    """Keyed hash; a known one may use what of the recipient's windows is kept for it."""
-    prior: Prior = Prior()
-    rotated: tuple[int, bytes] | None = None
-    """Counter and digest of the new code, where the purpose rotates."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewRecord:
-    """A verification to be. Only what is set here can ever be at rest."""
-
-    id: VerificationId
-    scope: str
-    """Names "the four" that it belongs to."""
-    ttl: int
-    """Milliseconds."""
-    context: str
-    deliver: bool
-    fields: Mapping[str, str | bytes | int]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One check, as the store sees it."""
-
-    id: VerificationId
-    client: str
-    owner: str
-    """Names the client and the recipient."""
-    nonce: str
-    windows: str
-    disable_after: int
-    device: str
-    """Keyed hash; a known one has an allowance of wrong codes of its own. Empty for none."""
-    purpose: str
-    bindings: str
-    code_length: int
-    wrong: bool
-    """True when it can't be right, whatever the code: it counts as a wrong code."""
-    digests: Sequence[tuple[str, bytes]]
-    """One a secret key: (kid, digest)."""
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """A record with its tries (JSON, oldest first), and what a resend needs of it; the latter is gone after the end."""
 
@@ -278,12 +192,16 @@ class Store(Protocol):
 
     def release(self, name: str, nonce: str) -> None: ...
 
-    def charge(self, charges: Sequence[tuple[Bucket, str]], nonce: str) -> Prior:
-        """Count a send in each bucket that has room in its windows; the longest wait of those that have none."""
+    def charge(self, charges: Sequence[Charge], nonce: str) -> Prior:
+        """Count a send where there is room for it; the longest wait of where there is none."""
         ...
 
-    def refund(self, buckets: Sequence[Bucket], *nonces: str) -> None:
-        """These sends no longer count."""
+    def refund(self, charges: Sequence[Charge], nonce: str) -> None:
+        """This send no longer counts."""
+        ...
+
+    def brake(self, client: str, failed: int, approved: int) -> int:
+        """Note verifications of a client that failed and that were approved; how long its checks are braked."""
         ...
 
     def enable(self, partition: int, owner: str) -> None:

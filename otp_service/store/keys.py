@@ -37,6 +37,9 @@
 | `P:worker:<name>`          | string | what a worker says of itself, JSON          | 10 s                         |
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
 | `P:b:<limit>:<name>`       | zset   | sends counted for an address, a client, …   | the longest window           |
+| `P:{m:<limit>:<name>}:spent` | hash | what a client or everybody spent, by the hour | 25 h                       |
+| `P:{m:<limit>:<name>}:by:<nonce>` | string | one send's price, to give it back      | 1 min                        |
+| `P:brake:<client>`         | hash   | how many of its verifications fail          | 1 day from the last failure  |
 
 `NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
 one of their own.
@@ -156,6 +159,15 @@ class Keys:
 
     def claim(self, name: str) -> str:
         return f"{self._prefix}:i:{name}"
+
+    def spent(self, limit: str, name: str) -> str:
+        return f"{self._prefix}:{{m:{limit}:{name}}}:spent"
+
+    def spent_by(self, limit: str, name: str, nonce: str) -> str:
+        return f"{self._prefix}:{{m:{limit}:{name}}}:by:{nonce}"
+
+    def brake(self, client: str) -> str:
+        return f"{self._prefix}:brake:{client}"
 
     def bucket(self, limit: str, name: str) -> str:
         return f"{self._prefix}:b:{limit}:{name}"

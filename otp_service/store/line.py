@@ -28,9 +28,9 @@ class Line:
     def run(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
         return self._asked(name, lambda: self._evaluate(name, keys, arguments))
 
-    def run_each(self, name: str, calls: Sequence[tuple[str, Arguments]]) -> list[Any]:
-        """One script on one key each, in one round trip."""
-        replies: list[Any] = self._asked(name, lambda: self._evaluate_each(name, calls))
+    def run_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
+        """Scripts with their keys and arguments, in one round trip."""
+        replies: list[Any] = self._asked(calls[0][0], lambda: self._evaluate_each(calls))
         return replies
 
     def call(self, *command: str) -> Any:
@@ -67,16 +67,14 @@ class Line:
         except NoScriptError:
             return self.client.eval(script.text, len(keys), *keys, *arguments)
 
-    def _evaluate_each(self, name: str, calls: Sequence[tuple[str, Arguments]]) -> list[Any]:
-        script = self.scripts[name]
+    def _evaluate_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
-        for key, arguments in calls:
-            pipeline.evalsha(script.sha, 1, key, *arguments)
+        for name, keys, arguments in calls:
+            pipeline.evalsha(self.scripts[name].sha, len(keys), *keys, *arguments)
         replies = pipeline.execute(raise_on_error=False)
         for n, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                key, arguments = calls[n]
-                replies[n] = self._evaluate(name, [key], arguments)
+                replies[n] = self._evaluate(*calls[n])
             elif isinstance(reply, Exception):
                 raise reply
         return replies

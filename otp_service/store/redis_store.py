@@ -13,6 +13,7 @@ from otp_service.keyring import VerificationId
 from otp_service.ports import (
     Attempt,
     Bucket,
+    Charge,
     Claim,
     Disabled,
     NewRecord,
@@ -28,7 +29,7 @@ from otp_service.ports import (
     View,
 )
 from otp_service.store.keys import Keys
-from otp_service.store.line import Line
+from otp_service.store.line import Arguments, Line
 from otp_service.store.rows import buckets, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
@@ -105,6 +106,7 @@ class RedisStore:
             attempt.windows,
             attempt.disable_after,
             attempt.device,
+            attempt.braked,
             attempt.code_length,
         ]
         for kid, digest in attempt.digests:
@@ -121,7 +123,7 @@ class RedisStore:
     def _give_back(self, charged: Sequence[Bucket], nonces: Sequence[str]) -> None:
         """An approval's sends no longer count for their address. Over-counting is allowed, a lost approval is not."""
         with suppress(StoreDown):
-            self.refund([bucket for bucket in charged if bucket.limit == "client_ip"], *nonces)
+            self._uncount([bucket for bucket in charged if bucket.limit == "client_ip"], *nonces)
 
     def latest(self, partition: int, scope: str) -> str:
         return text(self._line.call("HGET", self._keys.scope(partition, scope), "id") or b"")
@@ -190,15 +192,33 @@ class RedisStore:
     def release(self, name: str, nonce: str) -> None:
         self._line.run("release", [self._keys.claim(name)], [nonce])
 
-    def charge(self, charges: Sequence[tuple[Bucket, str]], nonce: str) -> Prior:
-        calls = [(self._keys.bucket(bucket.limit, bucket.name), (windows, nonce)) for bucket, windows in charges]
-        waits = [int(reply) for reply in self._line.run_each("charge", calls)]
+    def charge(self, charges: Sequence[Charge], nonce: str) -> Prior:
+        waits = [int(reply) for reply in self._line.run_each([self._charging(one, nonce) for one in charges])]
         longest = max(range(len(waits)), key=waits.__getitem__)
-        return Prior(charges[longest][0].limit, waits[longest]) if waits[longest] else Prior()
+        return Prior(charges[longest].bucket.limit, waits[longest]) if waits[longest] else Prior()
 
-    def refund(self, buckets: Sequence[Bucket], *nonces: str) -> None:
+    def _charging(self, charge: Charge, nonce: str) -> tuple[str, Sequence[str], Arguments]:
+        limit, name = charge.bucket.limit, charge.bucket.name
+        if charge.cap:
+            return "spend", self._spend_keys(limit, name, nonce), (charge.cap, charge.price)
+        return "charge", [self._keys.bucket(limit, name)], (charge.windows, nonce)
+
+    def refund(self, charges: Sequence[Charge], nonce: str) -> None:
+        windows = [one.bucket for one in charges if not one.cap]
+        self._uncount(windows, nonce)
+        spent = [self._spend_keys(one.bucket.limit, one.bucket.name, nonce) for one in charges if one.cap]
+        if spent:
+            self._line.run_each([("unspend", keys, ()) for keys in spent])
+
+    def _uncount(self, buckets: Sequence[Bucket], *nonces: str) -> None:
         if buckets:
             self._line.call_each([("ZREM", self._keys.bucket(one.limit, one.name), *nonces) for one in buckets])
+
+    def _spend_keys(self, limit: str, name: str, nonce: str) -> list[str]:
+        return [self._keys.spent(limit, name), self._keys.spent_by(limit, name, nonce)]
+
+    def brake(self, client: str, failed: int, approved: int) -> int:
+        return int(self._line.run("brake", [self._keys.brake(client)], [failed, approved]))
 
     def enable(self, partition: int, owner: str) -> None:
         self._line.call("DEL", self._keys.failed(partition, owner))

@@ -214,7 +214,7 @@ def test_t57_pushes_that_are_not_the_gateway_s_are_refused_and_said_to_once(make
         assert push(good, "nobody").status_code == push({}, "nobody").status_code == 404
         assert push(good, content=b" " * (1024 * 1024 + 1)).status_code == 413
         assert http.get("/reports/primary").status_code == 405
-        keys = place.verifier._store._client  # type: ignore[attr-defined]
+        keys = place.verifier._store._line.client  # type: ignore[attr-defined]
         assert keys.xlen("otp:{reports}:heard") == 0
         taken = push(good)
         assert (taken.status_code, taken.json()["code"]) == (200, 0)

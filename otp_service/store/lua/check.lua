@@ -2,11 +2,11 @@
 -- KEYS: record, due, events, wrong codes of everybody, wrong codes of this device, known devices, wrong codes in a row,
 --       the prefix's sends, the mark of an approved recipient
 -- ARGV: nonce, id, client, purpose ('' = not said), bindings given ("", "s", "c", "sc"), wrong ('1': cannot be right),
---       failures windows, disable after, device ('' = none), code length given, then kid, digest of each secret key
+--       failures windows, disable after, device ('' = none), braked ms, code length given, then kid, digest of each secret key
 local k = {record = KEYS[1], due = KEYS[2], events = KEYS[3], failures = KEYS[4], own_failures = KEYS[5],
   devices = KEYS[6], failed = KEYS[7], prefix = KEYS[8], approved = KEYS[9]}
 local record = k.record
-local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, length = unpack(ARGV, 1, 10)
+local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, braked, length = unpack(ARGV, 1, 11)
 local now = clock()
 
 local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
@@ -18,9 +18,11 @@ if r[3] ~= length then return {'length', r[3]} end
 local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, record) end
 if is_disabled(k.failed, disable_after) then return {'disabled', snapshot('pending', now, record)} end
-local failures = is_known(k.devices, device, now) and k.own_failures or k.failures
-local wait = wait_for(failures, now, windows)
-if wait > 0 then return {'refused', 'failures', int(wait), snapshot('pending', now, record)} end
+local known = is_known(k.devices, device, now)
+local failures = known and k.own_failures or k.failures
+local limit, wait = 'failures', wait_for(failures, now, windows)
+if not known and tonumber(braked) > wait then limit, wait = 'client', tonumber(braked) end
+if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, record)} end
 
 -- The nonces of the sends: the windows know them by these.
 local function sends_of(record)
@@ -33,7 +35,7 @@ local function sends_of(record)
 end
 
 local digest
-for i = 11, #ARGV, 2 do
+for i = 12, #ARGV, 2 do
   if ARGV[i] == r[5] then digest = ARGV[i + 1] end
 end
 -- The caller lacks this record's key: a right code would look wrong to it.
