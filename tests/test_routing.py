@@ -296,7 +296,7 @@ def test_what_waits_for_open_channels_is_sent_when_they_are_back(world: World) -
     world.deliver()
     assert world.get(id).delivery is Delivery.QUEUED
     world.move_clock(14)
-    world.deliver(1.4)
+    world.deliver()
     assert world.get(id).delivery is Delivery.ACCEPTED
 
 
@@ -306,7 +306,7 @@ def test_a_send_that_no_channel_could_take_in_time_ends_expired_before_its_code(
         gateway.answers = [DOWN] * 50
     id = world.start().verification.id
     for _ in range(4):
-        world.deliver(1.2)
+        world.deliver()
         world.move_clock(75)
     assert world.get(id).delivery is Delivery.EXPIRED
     assert world.get(id).status == "pending" or world.get(id).status == "expired"
@@ -366,7 +366,7 @@ def test_approvals_speak_for_the_channels_that_carried_them(world: World) -> Non
     world.deliver()
     world.check(good, world.code_of(good))
     world.move_clock(301)
-    world.deliver(1.2)
+    world.deliver()
     sky = on_standings(world, lambda standings: standings.look(["primary"]))
     standing = sky.standings["primary"]
     assert (round(standing.finished), round(standing.approved)) == (2, 1)

@@ -196,7 +196,7 @@ def test_the_outbox_and_the_due_moments_empty_themselves(world: World) -> None:
     world.check(ids[1], world.code_of(ids[1]), session="1")
     world.deliver()
     world.move_clock(301)
-    world.deliver(1.2)
+    world.deliver()
     client = world.server.client
     assert sum(client.xlen(key) for key in client.keys("*:outbox")) == 0
     assert [key for key in client.keys("*:due") if client.zcard(key)] == []

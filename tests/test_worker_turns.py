@@ -7,7 +7,7 @@ import asyncio
 from otp_service.delivery import Worker
 from otp_service.ports import TryResult
 from otp_service.store import RedisOutbox
-from tests.world import ACCEPTED, World
+from tests.world import ACCEPTED, World, until
 
 
 async def stop(worker: Worker, outbox: RedisOutbox, running: asyncio.Task[bool]) -> None:
@@ -29,7 +29,7 @@ def test_a_burst_over_all_partitions_is_no_more_at_once_than_the_worker_was_told
         return ACCEPTED
 
     gateway = world.gateways[0]
-    gateway.answer_within, gateway.answers = 10.0, [answer] * 60
+    gateway.answers = [answer] * 60
     for number in range(60):
         world.start(f"+86138{number:04d}8000")
     worker, outbox = world.worker(concurrency=4)
@@ -58,11 +58,9 @@ def test_a_send_that_only_awaits_a_late_answer_makes_room_for_the_next_one(world
             await answers.wait()
             return ACCEPTED
 
-        primary.answers = [late] * 3
+        primary.answer_within, primary.answers = 0.05, [late] * 3
         running = asyncio.create_task(worker.run())
-        async with asyncio.timeout(20):
-            while len(backup.inbox) < 3:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: len(backup.inbox) == 3)
         assert len(primary.inbox) == 3
         answers.set()
         await world.is_idle()

@@ -23,8 +23,6 @@ from tests.cli.conftest import Command
 from tests.cli.processes import command as typed
 from tests.cli.processes import environment, free_port, start, until, valkey
 
-pytestmark = pytest.mark.xdist_group("operating")  # one installation, in the order of the file
-
 BACKUP = """
 [[channels]]
 name = "backup"

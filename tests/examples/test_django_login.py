@@ -19,8 +19,6 @@ from tests.cli.processes import free_port
 from tests.examples.browser import Browser, Page
 from tests.examples.lossy_proxy import LossyProxy
 
-pytestmark = pytest.mark.xdist_group("django_login")
-
 EXAMPLE = Path(__file__).parents[2] / "examples" / "django_login"
 READY_SECONDS = 60
 numbers = (f"138{index:08d}" for index in itertools.count(100))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from otp_service.errors import Problem
 from otp_service.ports import Outcome, Reason, TryResult
 from otp_service.verification import Delivery
-from tests.world import SHOP, World, silent
+from tests.world import SHOP, World, refused
 
 LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
 
@@ -50,13 +49,13 @@ def test_nothing_leaves_when_it_ends_while_the_send_is_queued(world: World, end:
 @ENDS
 def test_nothing_more_leaves_when_it_ends_while_the_send_waits_for_its_gateways(world: World, end: End) -> None:
     for gateway in world.gateways:
-        gateway.answer_within, gateway.deadline, gateway.answers = 20.0, 30.0, [LATER]
+        gateway.answers = [LATER]
     id = world.start().verification.id
     world.deliver()
     assert asked(world) == [1, 1]
     end(world, id)
     world.move_clock(40)
-    world.deliver(1.3)
+    world.deliver()
     assert asked(world) == [1, 1]
     assert world.get(id).delivery is Delivery.CANCELED
     assert not any(world.server.client.zcard(key) for key in world.server.client.keys("*:later"))
@@ -65,21 +64,13 @@ def test_nothing_more_leaves_when_it_ends_while_the_send_waits_for_its_gateways(
 @ENDS
 def test_nothing_more_leaves_when_it_ends_while_a_gateway_is_asked(world: World, end: End) -> None:
     """The first refuses after the end: the second is not asked."""
-    world.gateways[0].answer_within = 20.0
-    world.gateways[0].answers = [silent(0.5, TryResult(Outcome.REJECTED, Reason.ACCOUNT))]
     id = world.start().verification.id
 
-    async def run() -> None:
-        worker, outbox = world.worker()
-        running = asyncio.create_task(worker.run())
-        while not world.gateways[0].inbox:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async def ends_meanwhile() -> TryResult:
         end(world, id)
-        await world.is_idle()
-        worker.stop()
-        await running
-        await outbox.aclose()
+        return refused(Reason.ACCOUNT)
 
-    asyncio.run(run())
+    world.gateways[0].answers = [ends_meanwhile]
+    world.deliver()
     assert asked(world) == [1, 0]
     assert world.get(id).delivery is Delivery.UNCONFIRMED

@@ -56,7 +56,7 @@ def test_f21_an_entry_that_vanishes_is_written_anew_from_the_list_of_open_sends(
         lose(world, entry.entry)
 
     world.move_clock(LOOK_AGAIN)
-    world.deliver(1.3)
+    world.deliver()
     assert world.get(id).delivery is Delivery.ACCEPTED
     assert len(world.gateways[0].inbox) == 1
     assert left(world) == 0
@@ -215,6 +215,6 @@ def test_an_end_comes_even_when_every_trace_of_the_entry_is_gone(world: World) -
     for key in world.server.client.keys("*:outbox") + world.server.client.keys("*:later"):
         world.server.client.delete(key)
     world.move_clock(301)
-    world.deliver(1.3)
+    world.deliver()
     seen = world.get(id)
     assert (seen.status, seen.delivery) == (Status.EXPIRED, Delivery.EXPIRED)

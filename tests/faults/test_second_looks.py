@@ -44,7 +44,7 @@ def test_a_send_that_is_held_back_when_its_worker_dies_waits_and_is_not_given_up
     assert not world.server.client.keys("*:dead")
     world.server.client.delete("otp:pauses")
     world.move_clock(5)
-    world.deliver(1.3)
+    world.deliver()
     assert [(one.channel, one.outcome) for one in world.get(id).tries] == [
         ("primary", "unknown"),
         ("backup", "accepted"),
@@ -79,8 +79,6 @@ def half_open(world: World, channel: str) -> str:
 def test_a_probe_that_its_send_can_not_use_is_given_back_at_once(world: World) -> None:
     full = ChannelRule("primary", recipient_windows=(Window(1, 3600),), strict=True)
     world.with_rules(channels=(full, ChannelRule("backup", priority=1)))
-    for gateway in world.gateways:
-        gateway.answer_within, gateway.deadline = 20.0, 30.0
     world.start()
     world.deliver()
     key = half_open(world, "primary")

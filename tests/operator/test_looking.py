@@ -14,15 +14,24 @@ from otp_service.store import RedisOperations, RedisPresence, Trips, connect
 from otp_service.store.figures import SPAN_SECONDS, in_the_last_hour, spans
 from otp_service.store.operations import MOST_PAUSES
 from otp_service.verification import Delivery
-from tests.world import MOVABLE, NUMBER, World, refused
+from tests.world import MOVABLE, NUMBER, World, refused, until
 
 HOUR = 3_600_000
-PATIENCE = 30.0
-"""Seconds until a test gives up; none waits for time to pass."""
 
 
 def look(world: World) -> Installation:
     return world.operations.look([gateway.name for gateway in world.gateways])
+
+
+def wake(world: World) -> None:
+    """Queue what is due, while no worker takes it."""
+
+    async def work() -> None:
+        _, outbox = world.worker()
+        await outbox.wake(64)
+        await outbox.aclose()
+
+    asyncio.run(work())
 
 
 def test_an_empty_installation_shows_nothing_and_fails_nowhere(world: World) -> None:
@@ -45,17 +54,15 @@ def test_a_send_that_is_put_off_keeps_its_age(world: World) -> None:
     """It is queued anew each time; the person has waited all the while."""
     world.start()
     world.operations.pause_sends("region:CN", HOUR, "a@b")
-
-    async def work() -> None:
-        async with asyncio.timeout(PATIENCE), world.working():
-            await world.is_idle()
-            assert look(world).queue.later == 1
-            world.move_clock(40)
-            while not look(world).queue.depth:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            assert look(world).queue.oldest_ms >= 40_000
-
-    asyncio.run(work())
+    for _ in range(2):
+        world.deliver()
+        queue = look(world).queue
+        assert (queue.depth, queue.later) == (0, 1)
+        world.move_clock(40)
+    wake(world)
+    queue = look(world).queue
+    assert (queue.depth, queue.later) == (1, 0)
+    assert queue.oldest_ms >= 80_000
 
 
 def test_a_send_that_met_paused_channels_leaves_soon_after_a_resume(world: World) -> None:
@@ -64,17 +71,12 @@ def test_a_send_that_met_paused_channels_leaves_soon_after_a_resume(world: World
     for gateway in world.gateways:
         world.operations.pause_channel(gateway.name, HOUR, "a@b")
 
-    async def work() -> None:
-        async with asyncio.timeout(PATIENCE), world.working():
-            await world.is_idle()
-            assert look(world).queue.later == 1
-            for gateway in world.gateways:
-                world.operations.resume_channel(gateway.name)
-            world.move_clock(9)
-            while world.get(id).delivery is Delivery.QUEUED:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-
-    asyncio.run(work())
+    world.deliver()
+    assert look(world).queue.later == 1
+    for gateway in world.gateways:
+        world.operations.resume_channel(gateway.name)
+    world.move_clock(9)
+    world.deliver()
     assert world.get(id).delivery is Delivery.ACCEPTED
 
 
@@ -116,10 +118,9 @@ def test_a_running_worker_says_what_it_does_and_takes_its_leave(world: World) ->
     world.start()
 
     async def work() -> None:
-        async with asyncio.timeout(PATIENCE), world.working():
+        async with world.working():
             await world.is_idle()
-            while not look(world).workers:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await until(lambda: look(world).workers)
             assert [one.name for one in look(world).workers] == ["w1"]
 
     asyncio.run(work())

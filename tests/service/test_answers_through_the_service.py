@@ -14,8 +14,6 @@ import pytest
 from tests.raw_gateway import RawGateway, http_answer, says
 from tests.service.conftest import Service, running_demo
 
-pytestmark = pytest.mark.xdist_group("answers")
-
 ANSWERS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "data" / "answers.json").read_text("utf-8"))
 _SUCCESS = next(answer["body_base64"] for answer in ANSWERS if answer["name"] == "classic success")
 _CHANNEL = """

@@ -5,11 +5,8 @@ from __future__ import annotations
 import uuid
 
 import httpx
-import pytest
 
 from tests.service.conftest import Service
-
-pytestmark = pytest.mark.xdist_group("service")
 
 
 def start(service: Service, to: str, **more: object) -> httpx.Response:

@@ -30,9 +30,6 @@ CHECKS = [
 ]
 
 
-pytestmark = pytest.mark.xdist_group("service")
-
-
 def _hold(service: Service, examples: int) -> int:
     schema = schemathesis.openapi.from_url(f"{service.api.base_url}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
