@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import redis
 import redis.asyncio
 
 from otp_service.ports import Begun, Candidate, Entry, NoChannel, TakeEnd, TryResult, Verdict
@@ -50,6 +51,13 @@ class Hands:
         outbox = f"otp:{{{entry.partition:02d}}}:outbox"
         await self.client.xclaim(outbox, GROUP, self.name, 0, [entry.entry], idle=1 << 20, justid=True)
         await asyncio.sleep(0.01)
+
+
+def all_asleep(client: redis.Redis) -> None:
+    """Let every lease run out at once: whoever comes next takes over what dead or stopped workers left."""
+    for outbox in client.keys("*:outbox"):
+        for left in client.xpending_range(outbox, GROUP, "-", "+", 1000):
+            client.xclaim(outbox, GROUP, left["consumer"], 0, [left["message_id"]], idle=1 << 20, justid=True)
 
 
 @asynccontextmanager

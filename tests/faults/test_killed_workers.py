@@ -8,6 +8,7 @@ import pytest
 
 from otp_service.verification import Delivery
 from tests.faults.doomed_workers import POINTS
+from tests.faults.hands import all_asleep
 from tests.faults.installation import installation
 from tests.world import Server
 
@@ -21,6 +22,7 @@ def test_f01_a_worker_that_is_killed_at_any_point_loses_nothing(
             for n, point in enumerate(list(POINTS) * times):
                 there.start(n)
                 kill_at(point)
+        all_asleep(real_server.client)
         with there.watched(), there.worker():
             there.until_nothing_is_left()
         assert {there.get(id).delivery for id in there.ids} <= {Delivery.ACCEPTED, Delivery.TRYING}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from otp_service.ports import Begun, Message, TakeEnd, Verdict
 from otp_service.store.entries import GROUP
 from otp_service.verification import Delivery, Status
 from tests.faults.hands import Hands, by_hand
-from tests.world import ACCEPTED, SHOP, World
+from tests.world import ACCEPTED, SHOP, World, until
 
 LOOK_AGAIN = 31
 """Seconds after which somebody looks whether an open send's entry is still there (queue.lua)."""
@@ -120,15 +121,14 @@ class Poison:
         return message
 
 
-def work(world: World, poisoned: str, until: Any) -> None:
+def work(world: World, poisoned: str, done: Callable[[], object]) -> None:
     """One worker that takes over at once what it left itself."""
 
     async def run() -> None:
         worker, outbox = world.worker(idle_ms=60)
         worker._delivery._composer = Poison(worker._delivery._composer, poisoned)  # type: ignore[assignment]
         running = asyncio.create_task(worker.run())
-        while not until():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        await until(done)
         worker.stop()
         await running
         await outbox.aclose()
@@ -140,7 +140,7 @@ def test_f22_work_that_always_raises_ends_and_others_go_on(world: World) -> None
     """Each try was begun, so nobody knows what it sent: the channels are used up, and the end decides."""
     poison = world.start("+8613800138000").verification.id
     well = [world.start(f"+86138001390{n:02d}").verification.id for n in range(8)]
-    work(world, "+8613800138000", until=lambda: left(world) == 0)
+    work(world, "+8613800138000", done=lambda: left(world) == 0)
     assert {world.get(id).delivery for id in well} == {Delivery.ACCEPTED}
     assert [one.outcome for one in world.get(poison).tries] == ["unknown", "unknown"]
     world.verifier.cancel(SHOP, poison)

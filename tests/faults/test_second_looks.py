@@ -148,9 +148,9 @@ class Sleepy:
         return step
 
 
-def test_f19_a_worker_that_slept_through_the_life_of_the_code_sends_nothing(server: Server) -> None:
+def test_f19_a_worker_that_slept_through_the_life_of_the_code_sends_nothing(real_server: Server) -> None:
     """I4: it was told to begin, and then did not run for longer than the code lives."""
-    world = World(server, ttl=LIFE)
+    world = World(real_server, ttl=LIFE)
     id = world.start(NUMBER).verification.id
 
     async def run() -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from otp_service.ports import Begun, Entry, Outcome, Reason, TakeEnd, TryResult, Verdict
 from otp_service.verification import Delivery
-from tests.cli.processes import until
-from tests.faults.hands import Hands, by_hand, hands
-from tests.faults.installation import DEADLINE, installation
+from tests.cli.processes import PATIENCE, until
+from tests.faults.hands import Hands, all_asleep, by_hand, hands
+from tests.faults.installation import installation
 from tests.world import ACCEPTED, Server, World
+from tests.world import until as comes
 
 TURNS = (("primary", 2), ("backup", 3))
 """Which turn of an entry begins which try: the first was the dead worker's, which had begun none."""
@@ -82,12 +83,13 @@ def test_f19_a_stopped_process_comes_back_to_a_send_that_another_has_done(tmp_pa
             until(lambda: there.accepted(), "the silent gateway was asked")
             first.send_signal(signal.SIGSTOP)
             there.note("kill", point="stopped")
+            all_asleep(real_server.client)
             with there.worker():
                 there.until_nothing_is_left()
                 first.send_signal(signal.SIGCONT)
                 until(lambda: [one.outcome for one in there.get(id).tries] == ["unknown", "accepted"], "both are known")
                 first.terminate()
-                assert first.wait(20 * DEADLINE) == 0
+                assert first.wait(PATIENCE) == 0
         there.approve_all()
         checker = there.checker()
         assert checker.violations() == []
@@ -106,8 +108,7 @@ def test_f20_sixteen_that_take_over_one_pending_list_start_each_try_once(real_wo
             started.append((entry.id, step.channel, entry.turn))
         if entry.turn == 2:
             await worker.fall_asleep(entry)
-            while (entry.id, "backup", 3) not in started:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            await comes(lambda: (entry.id, "backup", 3) in started)
             assert await worker.take(entry) in (TakeEnd.LOST, TakeEnd.OVER)
         if isinstance(step, Begun):
             assert await worker.outbox.record(entry, step, worker.name, ACCEPTED, 5)
