@@ -13,13 +13,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from otp_service.cli import embedded_valkey
 from otp_service.cli.addresses import is_free
 from otp_service.config.fields import Address
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
-"""Seconds until a test gives up; none waits for time to pass."""
+PATIENCE = 60.0
+"""Seconds until a test gives up; none waits for time to pass. A process may take so long to start on a busy machine."""
+# A client that knows no TLS: to load the certificates of all authorities takes 20 ms of a core, each time.
+http = httpx.Client(trust_env=False, verify=False, timeout=PATIENCE, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def until(is_so: Callable[[], object], what: str) -> None:

@@ -20,7 +20,7 @@ from otp_service.cli.addresses import own_or_free
 from otp_service.cli.demo_settings import DemoSecrets, demo_tables, on_top
 from otp_service.config.fields import Address
 from tests.cli.conftest import Command
-from tests.cli.processes import PATIENCE, Running, environment, free_port, start, until
+from tests.cli.processes import PATIENCE, Running, environment, free_port, http, start, until
 
 READY_LINES = 4
 
@@ -38,7 +38,7 @@ class Caller:
 
     def _post(self, path: str, body: dict[str, str]) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._lines['key']}"}
-        return httpx.post(f"{self._lines['api']}{path}", json=body, headers=headers, trust_env=False, timeout=10)
+        return http.post(f"{self._lines['api']}{path}", json=body, headers=headers)
 
     def start(self, to: str) -> str:
         answer = self._post("/v1/verifications", {"to": to, "purpose": "login"})
@@ -47,7 +47,7 @@ class Caller:
 
     def code_for(self, mobile: str) -> str:
         asked = {"mobile": mobile, "wait": "15"}
-        inbox = httpx.get(f"{self._lines['inbox']}/api/messages", params=asked, trust_env=False, timeout=20)
+        inbox = http.get(f"{self._lines['inbox']}/api/messages", params=asked)
         return str(inbox.json()["messages"][0]["code"])
 
     def check(self, id: str, code: str) -> httpx.Response:

@@ -15,7 +15,7 @@ import pytest
 
 from otp_service import wiring
 from tests.cli.conftest import Command
-from tests.cli.processes import PATIENCE, Running, free_port, start, until, valkey
+from tests.cli.processes import PATIENCE, Running, free_port, http, start, until, valkey
 
 AOF = ("--appendonly", "yes")
 
@@ -40,7 +40,7 @@ def levels(said: str) -> dict[str, str]:
 
 def answers(url: str) -> int:
     try:
-        return httpx.get(url, trust_env=False, timeout=2).status_code
+        return http.get(url).status_code
     except httpx.HTTPError:
         return 0
 
@@ -103,7 +103,7 @@ class Services:
 def start_login(api: str, key: str) -> int:
     asked = {"to": "13800138000", "purpose": "login"}
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.post(f"http://{api}/v1/verifications", json=asked, headers=headers, trust_env=False).status_code
+    return http.post(f"http://{api}/v1/verifications", json=asked, headers=headers).status_code
 
 
 def half_a_start(api: str, key: str) -> socket.socket:
