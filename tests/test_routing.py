@@ -23,9 +23,9 @@ from otp_service.recipient import parse
 from otp_service.routes import ChannelRule, eligible
 from otp_service.store import RedisStandings, Trips
 from otp_service.verification import Delivery
-from otp_service.verifier import ResendRequest
+from otp_service.verifier import ResendRequest, Started
 from tests.raw_gateway import RawGateway, http_answer, says
-from tests.world import ACCEPTED, MOVABLE, NUMBER, SHOP, World, refused, silent
+from tests.world import ACCEPTED, MOVABLE, NUMBER, PATIENCE, SHOP, World, refused, until
 
 DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "refused")
 BUSY = TryResult(Outcome.RETRYABLE, None, "busy", retry_after=40.0, overloaded=True)
@@ -391,14 +391,14 @@ def test_paused_sends_are_refused_and_those_that_wait_are_held_back_until_the_pa
     assert 98 <= (refusal.value.retry_after or 0) <= 100
 
     async def work() -> None:
-        async with world.working():
-            await asyncio.sleep(0.5)
-            assert world.gateways[0].inbox == []
-            world.move_clock(101)
-            while not world.gateways[0].inbox:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        async with world.working() as worker:
+            await until(lambda: worker.ready)
+            await asyncio.sleep(0.1)  # for what must not come
 
     asyncio.run(work())
+    assert world.gateways[0].inbox == []
+    world.move_clock(101)
+    world.deliver()
     assert world.get(id).delivery is Delivery.ACCEPTED
 
 
@@ -432,18 +432,30 @@ def started_while_a_worker_runs(world: World, seconds: float, **more: Any) -> An
 
 
 def test_a_start_that_waits_tells_the_outcome_of_its_first_try(real_world: World) -> None:
-    assert started_while_a_worker_runs(real_world, 5).verification.delivery is Delivery.ACCEPTED
+    assert started_while_a_worker_runs(real_world, PATIENCE).verification.delivery is Delivery.ACCEPTED
 
 
 def test_a_start_that_waits_is_answered_when_the_first_try_fails(real_world: World) -> None:
     real_world.gateways[0].answers = [refused(Reason.ACCOUNT)]
-    real_world.gateways[1].answers = [silent(0.6)]
-    real_world.gateways[1].answer_within = 1.0
-    assert started_while_a_worker_runs(real_world, 5).verification.delivery is Delivery.TRYING
+
+    async def work() -> Started:
+        told = asyncio.Event()
+
+        async def answer() -> TryResult:
+            await told.wait()
+            return ACCEPTED
+
+        real_world.gateways[1].answers = [answer]
+        async with real_world.working():
+            started = await asyncio.to_thread(real_world.start, asking=Asking(wait=PATIENCE))
+            told.set()
+            return started
+
+    assert asyncio.run(work()).verification.delivery is Delivery.TRYING
 
 
 def test_a_start_that_waits_looks_the_same_when_nothing_is_delivered(real_world: World) -> None:
-    started = started_while_a_worker_runs(real_world, 5, deliver=False)
+    started = started_while_a_worker_runs(real_world, PATIENCE, deliver=False)
     assert started.verification.delivery is Delivery.ACCEPTED
 
 

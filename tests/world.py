@@ -196,8 +196,9 @@ class World:
     async def working(self) -> AsyncIterator[Worker]:
         """A worker that has woken what is due, runs inside, and is stopped at the end, whatever happens."""
         worker, outbox = self.worker()
-        await outbox.open()
-        await worker._wake()  # else it does so at its first tick, a moment after it began to read
+        # Else it does so at its first tick, a moment after it began to read. A busy machine may need a second attempt.
+        for step in (outbox.open, worker._wake):
+            await worker._until_it_works(step)
         running = asyncio.create_task(worker.run())
         try:
             yield worker

@@ -30,6 +30,8 @@ from otp_service.verification import Delivery, Verification
 from otp_service.verifier import StartRequest
 from otp_service.webhook_signature import sign
 from otp_service.wiring.server import check_start
+from tests.cli.processes import PATIENCE
+from tests.cli.processes import until as comes
 from tests.reports.report_world import counted
 from tests.world import Server
 
@@ -37,6 +39,10 @@ SHOP = Client("shop", frozenset({"login", "signup"}))
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 KEY = new_key()
 MOBILE = "13800138000"
+
+
+def until(holds: Callable[[], object]) -> None:
+    comes(holds, "what was waited for")
 
 
 def random_key() -> str:
@@ -114,32 +120,34 @@ class Place:
             server.server_close()
 
 
-def until(holds: Callable[[], object], seconds: float = 25) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def gateway() -> Iterator[httpx.Client]:
-    """A simulator in its own process; reports are due at once."""
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "otp_service.simulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("simulator ").strip()
-        with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
-            for name in ("demo", "backup"):
-                client.put(f"/api/accounts/{name}", json={"report_delay": 0}).raise_for_status()
+        with httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as client:
             yield client
         process.terminate()
+
+
+@pytest.fixture
+def gateway(simulator: httpx.Client) -> httpx.Client:
+    """A simulator in its own process, as fresh as at its start; reports are due at once."""
+    simulator.post("/api/reset", json={}).raise_for_status()
+    for name in ("demo", "backup"):
+        simulator.put(f"/api/accounts/{name}", json={"report_delay": 0}).raise_for_status()
+    return simulator
 
 
 @pytest.fixture
 def make(real_server: Server, gateway: httpx.Client) -> Callable[..., Place]:
     def build(**channel: Any) -> Place:
         given = tables(real_server.url, str(gateway.base_url).rstrip("/"), **channel)
-        return Place(configuration.parse(given, {}, Path()), gateway)
+        loaded = configuration.parse(given, {}, Path())
+        # Polled more often than anybody may configure.
+        channels = tuple(one.model_copy(update={"report_interval": 0.1}) for one in loaded.channels)
+        return Place(loaded.model_copy(update={"channels": channels}), gateway)
 
     return build
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.processes import free_port
+from tests.cli.processes import PATIENCE, free_port
 
 _WIDE = '[limits]\nrecipient = ["10000/1h"]\nfailures = ["10000/1h"]\nclient_ip = ["10000/1h"]\n'
 
@@ -26,7 +26,7 @@ class Service:
 
     def code_for(self, mobile: str) -> str:
         """What the newest message to this number says, once it is there."""
-        answer = self.inbox.get("/api/messages", params={"mobile": mobile, "wait": 5}, timeout=10)
+        answer = self.inbox.get("/api/messages", params={"mobile": mobile, "wait": 30}, timeout=PATIENCE)
         return str(answer.json()["messages"][0]["code"])
 
 
@@ -41,7 +41,7 @@ def running_demo(config: Path, *options: str) -> Iterator[Service]:
         said = dict(process.stdout.readline().split() for _ in range(4))
         headers = {"Authorization": f"Bearer {said['key']}"}
         with (
-            httpx.Client(base_url=said["api"], headers=headers, trust_env=False) as api,
+            httpx.Client(base_url=said["api"], headers=headers, trust_env=False, timeout=PATIENCE) as api,
             httpx.Client(base_url=said["inbox"], trust_env=False) as inbox,
         ):
             yield Service(api, inbox, said["key"])

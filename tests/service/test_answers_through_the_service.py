@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.processes import until
 from tests.raw_gateway import RawGateway, http_answer, says
 from tests.service.conftest import Service, running_demo
 
@@ -59,9 +59,11 @@ def test_an_answer_gets_its_outcome(service: Service, said: list[bytes], answer:
 
 
 def _first_try(service: Service, id: str) -> dict[str, Any]:
-    for _ in range(200):
-        tries: list[dict[str, Any]] = service.api.get(f"/v1/verifications/{id}").json()["tries"]
-        if tries and tries[0]["outcome"]:
-            return tries[0]
-        time.sleep(0.02)
-    raise AssertionError("the try has no outcome")
+    tries: list[dict[str, Any]] = []
+
+    def has_outcome() -> bool:
+        tries[:] = service.api.get(f"/v1/verifications/{id}").json()["tries"]
+        return bool(tries and tries[0]["outcome"])
+
+    until(has_outcome, "the try has an outcome")
+    return tries[0]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import httpx
 
+from tests.cli.processes import until
 from tests.service.conftest import Service
 
 
 def start(service: Service, to: str, **more: object) -> httpx.Response:
     return service.api.post("/v1/verifications", json={"to": to, "purpose": "login", **more})
+
+
+def seen(service: Service, id: str) -> dict[str, Any]:
+    found: dict[str, Any] = service.api.get(f"/v1/verifications/{id}").json()
+    return found
 
 
 def test_a_person_proves_control_of_a_number_and_the_proof_is_good_once(service: Service) -> None:
@@ -36,11 +43,8 @@ def test_a_person_proves_control_of_a_number_and_the_proof_is_good_once(service:
 def test_the_back_office_sees_every_try(service: Service) -> None:
     id = start(service, "13900000002").json()["id"]
     service.code_for("13900000002")
-    for _ in range(50):
-        seen = service.api.get(f"/v1/verifications/{id}").json()
-        if seen["delivery"] == "accepted":
-            break
-    [only] = seen["tries"]
+    until(lambda: seen(service, id)["delivery"] == "accepted", "the gateway's answer is written down")
+    [only] = seen(service, id)["tries"]
     assert (only["send"], only["channel"], only["outcome"]) == (1, "primary", "accepted")
     assert only["gateway_id"]
 
@@ -70,7 +74,8 @@ def test_when_the_first_gateway_refuses_the_second_gets_the_same_code(service: S
         service.inbox.put("/api/accounts/demo", json={"balance": 1000})
     approved = service.api.post(f"/v1/verifications/{id}/check", json={"code": code})
     assert approved.status_code == 200
-    tries = service.api.get(f"/v1/verifications/{id}").json()["tries"]
+    until(lambda: all(one["outcome"] for one in seen(service, id)["tries"]), "the answers are written down")
+    tries = seen(service, id)["tries"]
     assert [(one["channel"], one["outcome"], one["reason"]) for one in tries] == [
         ("primary", "rejected", "balance"),
         ("backup", "accepted", None),
