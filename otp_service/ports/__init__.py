@@ -1,6 +1,7 @@
 """What the domain needs from the outside, and what each side promises. Adapters live in `store/` and `channels/`."""
 
 from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
+from otp_service.ports.audit import AuditTrail
 from otp_service.ports.channel import (
     Balance,
     Channel,
@@ -79,6 +80,7 @@ __all__ = [
     "Accounts",
     "AddressRefused",
     "Attempt",
+    "AuditTrail",
     "Balance",
     "Begun",
     "Bucket",

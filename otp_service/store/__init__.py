@@ -2,6 +2,7 @@
 
 from otp_service.store.connection import connect, connect_async
 from otp_service.store.operations import RedisOperations
+from otp_service.store.redis_audit import RedisAudit
 from otp_service.store.redis_events import RedisEventLog
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
@@ -10,10 +11,12 @@ from otp_service.store.redis_reports import RedisReportLog, ReportInbox
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
 from otp_service.store.redis_watch import RedisAccounts, RedisLeases
+from otp_service.store.scripts import retaining
 from otp_service.store.trips import Trips
 
 __all__ = [
     "RedisAccounts",
+    "RedisAudit",
     "RedisEventLog",
     "RedisHookQueue",
     "RedisLeases",
@@ -27,4 +30,5 @@ __all__ = [
     "Trips",
     "connect",
     "connect_async",
+    "retaining",
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+
+from otp_service.retention import Retention
 
 _PRELUDES = {
     "start": ("common", "windows", "queue", "sends"),
@@ -18,6 +21,8 @@ _PRELUDES = {
     "report": ("common", "queue", "reports"),
     "wake": ("common", "queue"),
 }
+_RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries"}
+"""Constants of `common.lua` that a deployment may set, and what `Retention` calls them."""
 _NAMES = (
     "start",
     "resend",
@@ -53,6 +58,8 @@ _NAMES = (
     "hook_claim",
     "hook_settle",
     "hook_state",
+    "audit_tail",
+    "audit_add",
 )
 
 
@@ -77,3 +84,17 @@ def _read(name: str) -> str:
 
 
 SCRIPTS: Mapping[str, Script] = {name: _script(name) for name in _NAMES}
+
+
+def retaining(retention: Retention) -> Mapping[str, Script]:
+    """The scripts as they remember things for so long. Two settings are two scripts to Redis; neither is in the way."""
+    made = {}
+    for name, script in SCRIPTS.items():
+        text = script.text
+        for constant, kept in _RETAINED.items():
+            text, count = re.subn(
+                rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE
+            )
+            assert count == 1, constant
+        made[name] = Script(text, Script.sha_of(text))
+    return made
