@@ -55,6 +55,7 @@ from otp_service.ports.outbox import (
     TakeEnd,
     Verdict,
 )
+from otp_service.ports.privacy import Busy, Erased, Held, HeldVerification, Holding, PersonalData, Subject
 from otp_service.ports.reports import Account, Accounts, Heard, Kept, Leases, ReportLog, Wish
 from otp_service.ports.standing import Call, Change, Judgement, Pauses, Sky, Standing, Standings
 from otp_service.ports.store import (
@@ -84,6 +85,7 @@ __all__ = [
     "Balance",
     "Begun",
     "Bucket",
+    "Busy",
     "Call",
     "Candidate",
     "Change",
@@ -94,12 +96,16 @@ __all__ = [
     "Claim",
     "Disabled",
     "Entry",
+    "Erased",
     "EventLog",
     "Fate",
     "Finished",
     "Full",
     "Heard",
+    "Held",
+    "HeldVerification",
     "Hindrance",
+    "Holding",
     "Hook",
     "HookAnswer",
     "HookFailed",
@@ -125,6 +131,7 @@ __all__ = [
     "OwnRows",
     "Pause",
     "Pauses",
+    "PersonalData",
     "Polled",
     "Presence",
     "Prior",
@@ -147,6 +154,7 @@ __all__ = [
     "Standings",
     "Store",
     "StoreDown",
+    "Subject",
     "Suppressed",
     "TakeEnd",
     "TooManyPauses",

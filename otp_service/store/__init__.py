@@ -7,6 +7,7 @@ from otp_service.store.redis_events import RedisEventLog
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
 from otp_service.store.redis_presence import RedisPresence
+from otp_service.store.redis_privacy import RedisPersonalData
 from otp_service.store.redis_reports import RedisReportLog, ReportInbox
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
@@ -22,6 +23,7 @@ __all__ = [
     "RedisLeases",
     "RedisOperations",
     "RedisOutbox",
+    "RedisPersonalData",
     "RedisPresence",
     "RedisReportLog",
     "RedisStandings",

@@ -60,6 +60,8 @@ _NAMES = (
     "hook_state",
     "audit_tail",
     "audit_add",
+    "erase",
+    "hook_drop",
 )
 
 
