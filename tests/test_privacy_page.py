@@ -26,7 +26,7 @@ def test_it_lists_the_keys_that_there_are_in_their_order() -> None:
 
 
 def test_every_key_says_what_it_holds_of_a_person_and_how_long() -> None:
-    rows = [line.strip("| ").split("|") for line in PAGE.splitlines() if KEY_ROW.match(line)]
+    rows = [line[1:-1].split("|") for line in PAGE.splitlines() if KEY_ROW.match(line)]
     for _, holds, who, life, erased in rows:
         assert holds.strip()
         if not holds.strip().startswith("nothing"):
