@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from otp_service.errors import CodeMismatch, NotFound, RateLimited
+from otp_service.errors import CodeMismatch, NotFound, RateLimited, RecipientDisabled
 from otp_service.events import Webhook
 from otp_service.keyring import Keyring
 from otp_service.policy import Limits, Window
@@ -31,9 +31,11 @@ from tests.world import ACCEPTED, BANK, FINGERPRINT, MOVABLE, NUMBER, SHOP, Serv
 
 OTHER = "+8613912345678"
 HOOK = Webhook("crm", "https://crm.example.com/hook", ("whsec_x",))
-LIMITS = {"recipient", "recipient_at", "failures", "suppressed"}
+LIMITS = {"recipient", "recipient_at", "failures", "failed", "suppressed"}
 """Kinds of key that count against a limit: they stay."""
-ROOMY = Limits(recipient=(Window(100, 3600),), failures=(Window(20, 3600),), client_ip=())
+COUNTED = {"recipient", "channel:primary", "failures", "failures_in_a_row", "suppressed", "cooldown"}
+"""The same, as a person is told."""
+ROOMY = Limits(recipient=(Window(100, 3600),), failures=(Window(20, 3600),), client_ip=(), prefix=())
 
 
 def data(world: World, client: Any = None, **more: Any) -> RedisPersonalData:
@@ -43,13 +45,14 @@ def data(world: World, client: Any = None, **more: Any) -> RedisPersonalData:
 
 def subject(world: World, number: str = NUMBER) -> Subject:
     to, keyring = parse(number, ""), world.keyring
-    owners = {client.name: keyring.owner(client.name, to.e164) for client in (SHOP, BANK)}
+    recipient = keyring.recipient(to.e164)
+    owners = {client.name: keyring.owner(client.name, recipient) for client in (SHOP, BANK)}
     scopes = {
         keyring.scope(client.name, purpose, to.e164, None): client.name
         for client in (SHOP, BANK)
         for purpose in client.purposes
     }
-    return Subject(keyring.partition(to.prefix), keyring.recipient(to.e164), owners, scopes)
+    return Subject(keyring.partition(to.prefix), recipient, owners, scopes)
 
 
 def kinds(held: Held) -> set[str]:
@@ -79,10 +82,13 @@ def busy(server: Server) -> World:
         listened=frozenset({"*"}),
     )
     world.reporting = {"primary"}
-    approved = world.start(session="s", metadata={"order": "7"}).verification.id
+    approved = world.start(session="s", device="d", metadata={"order": "7"}).verification.id
     world.start(OTHER)
     world.deliver()
-    world.check(approved, world.code_of(approved), session="s")
+    world.check(approved, world.code_of(approved), session="s", device="d")
+    on_the_device = world.start(session="t", device="d").verification.id
+    with pytest.raises(CodeMismatch):
+        world.check(on_the_device, world.wrong_code(on_the_device), session="t", device="d")
     pending = world.start(client=BANK, purpose="signup", idempotency=Idempotency("k", "/", b"")).verification.id
     with pytest.raises(CodeMismatch):
         world.check(pending, world.wrong_code(pending), BANK)
@@ -120,11 +126,10 @@ async def reports_heard(world: World, client: Any) -> None:
 def test_everything_that_is_held_on_a_person_is_found(busy: World) -> None:
     """Over all clients; also tries that outlived their verification."""
     held = data(busy).held(subject(busy))
-    assert [one.client for one in held.verifications].count("bank") == 2
-    assert [one.client for one in held.verifications].count("shop") == 1
-    assert sorted(bool(one.facts) for one in held.verifications) == [False, True, True]
+    assert sorted(one.client for one in held.verifications) == ["", "bank", "shop", "shop"]
+    assert {bool(one.facts): bool(one.client) for one in held.verifications} == {True: True, False: False}
     assert all(one.tries for one in held.verifications)
-    assert kinds(held) == {"recipient", "channel:primary", "failures", "suppressed", "lookup", "cooldown"} | {
+    assert kinds(held) == COUNTED | {"lookup", "approved", "devices", "failures_of_device"} | {
         "event",
         "webhook_event",
         "report",
@@ -135,13 +140,16 @@ def test_everything_that_is_held_on_a_person_is_found(busy: World) -> None:
 def test_each_thing_says_whose_it_is_how_much_and_when_it_goes(busy: World) -> None:
     held = {(one.kind, one.client): one for one in data(busy).held(subject(busy)).holdings}
     now = data(busy).held(subject(busy)).now
-    assert held["recipient", ""].count == 3
-    assert len(held["recipient", ""].moments) == 3
+    assert held["recipient", ""].count == 4
+    assert len(held["recipient", ""].moments) == 4
     assert now < held["recipient", ""].until <= now + 3_600_000
     assert held["failures", "bank"].count == 1
     assert held["suppressed", "shop"].until > now + 700 * 86_400_000
     assert held["lookup", "bank"].count == 2
     assert ("failures", "shop") not in held
+    assert (held["devices", "shop"].count, held["failures_of_device", "shop"].count) == (1, 1)
+    assert held["failures_in_a_row", "bank"].count == 1
+    assert now + 89 * 86_400_000 < held["approved", ""].until <= now + 90 * 86_400_000
 
 
 def test_nothing_of_anybody_else_is_shown(busy: World) -> None:
@@ -200,18 +208,18 @@ def test_after_an_erasure_nothing_names_the_person_but_what_counts_against_the_l
     assert left_of(busy, ids, whom) <= LIMITS | {"claim"}
     held = data(busy).held(whom)
     assert held.verifications == []
-    assert kinds(held) == {"recipient", "channel:primary", "failures", "suppressed", "cooldown"}
+    assert kinds(held) == COUNTED
 
 
 def test_an_erasure_says_what_went_and_what_stays(busy: World) -> None:
     erased = data(busy).erase(subject(busy))
-    assert erased.counts["verification"] == 2
-    assert erased.counts["pending"] == 1
+    assert erased.counts["verification"] == 3
+    assert erased.counts["pending"] == 2
     assert erased.counts["try"] >= 2
     assert erased.counts["dead_letter"] == 1
     assert erased.counts["event"] + erased.counts["webhook_event"] >= 2
     assert erased.counts["report"] == 2
-    assert {one.kind for one in erased.kept} == {"recipient", "channel:primary", "failures", "suppressed", "cooldown"}
+    assert {one.kind for one in erased.kept} == COUNTED
 
 
 def test_an_erasure_may_be_repeated(busy: World) -> None:
@@ -259,7 +267,7 @@ def test_a_worker_that_has_a_send_in_hand_leaves_nothing_behind(world: World) ->
         await outbox.settle(entry, "fence", Verdict.ACCEPTED)
 
     asked(world, work)
-    assert {kind_of(key) for key in ours(world)} <= {"recipient", "scope", "outbox"}
+    assert {kind_of(key) for key in ours(world)} <= {"recipient", "prefix", "scope", "outbox"}
 
 
 def test_a_reader_that_has_an_event_in_hand_queues_it_no_more(world: World) -> None:
@@ -295,7 +303,7 @@ def test_a_stop_that_is_not_heeded_yet_is_heeded_all_the_same(world: World) -> N
 
 
 def test_many_verifications_go_in_steps(world: World) -> None:
-    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=()))
+    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=(), prefix=()))
     for n in range(7):
         world.start(session=str(n))
     assert data(world, at_once=2).erase(subject(world)).counts["verification"] == 7
@@ -313,7 +321,7 @@ def test_those_that_fell_off_the_list_go_too(world: World) -> None:
 def test_it_needs_no_secret_key_but_that_of_the_names(busy: World) -> None:
     """A record whose secret key was lost can be erased."""
     busy.keyring = Keyring([("z", bytes(32))], FINGERPRINT)
-    assert data(busy).erase(subject(busy)).counts["verification"] == 2
+    assert data(busy).erase(subject(busy)).counts["verification"] == 3
 
 
 # --- somebody starts meanwhile ----------------------------------------------------------------------------------------
@@ -337,7 +345,7 @@ class Between:
 
 def test_a_start_at_the_same_moment_is_erased_whole_or_stays_whole(world: World) -> None:
     """The step sees that the list is another one, and looks again."""
-    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=()))
+    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=(), prefix=()))
     sessions = iter("abc")
 
     def start() -> None:
@@ -354,7 +362,7 @@ def test_a_start_at_the_same_moment_is_erased_whole_or_stays_whole(world: World)
 
 
 def test_one_that_never_comes_to_rest_is_given_up(world: World) -> None:
-    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=()))
+    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=(), prefix=()))
     sessions = iter(range(100))
     with pytest.raises(Busy):
         data(world, Between(world.server.client, lambda: world.start(session=str(next(sessions))))).erase(
@@ -385,7 +393,7 @@ def test_the_next_cooldown_is_as_long_as_it_would_have_been(world: World) -> Non
 
 
 def test_sends_and_wrong_codes_count_on_after_an_erasure(server: Server) -> None:
-    world = World(server, Limits(recipient=(Window(2, 3600),), failures=(Window(3, 3600),), client_ip=()))
+    world = World(server, Limits(recipient=(Window(2, 3600),), failures=(Window(3, 3600),), client_ip=(), prefix=()))
     first = world.start(session="a").verification.id
     for _ in range(3):
         with pytest.raises(CodeMismatch):
@@ -404,6 +412,32 @@ def test_the_limits_may_be_erased_later(world: World) -> None:
     data(world).erase(subject(world))
     assert data(world).erase(subject(world), also_limits=True).kept == []
     assert world.start().created
+
+
+def test_a_number_that_is_disabled_stays_so(server: Server) -> None:
+    """Else an erasure would give an attacker as many wrong codes again."""
+    world = World(server, replace(ROOMY, disable_after=2))
+    id = world.start(session="a").verification.id
+    for _ in range(2):
+        with pytest.raises(CodeMismatch):
+            world.check(id, world.wrong_code(id), session="a")
+    data(world).erase(subject(world))
+    with pytest.raises(RecipientDisabled):
+        world.start(session="b")
+
+
+def test_a_device_that_was_known_is_a_strangers_after_an_erasure(server: Server) -> None:
+    """What made things easier for the person goes; what counts against strangers stays."""
+    world = World(server, replace(ROOMY, failures=(Window(1, 3600),)))
+    first = world.start(session="a").verification.id
+    world.check(first, world.code_of(first), session="a", device="d")
+    second = world.start(session="b").verification.id
+    with pytest.raises(CodeMismatch):
+        world.check(second, world.wrong_code(second), session="b")
+    data(world).erase(subject(world))
+    third = world.start(session="c").verification.id
+    with pytest.raises(RateLimited, match="failures"):
+        world.check(third, world.code_of(third), session="c", device="d")
 
 
 def test_with_the_limits_nothing_at_all_is_left(busy: World) -> None:

@@ -11,12 +11,12 @@ from otp_service.ports import Begun, Candidate
 from otp_service.retention import LONGEST, SHORTEST, Retention
 from otp_service.store import RedisOutbox, RedisStore, Trips, retaining
 from otp_service.store.scripts import SCRIPTS
-from otp_service.verifier import Idempotency, StartRequest, Verifier
+from otp_service.verifier import CheckRequest, Idempotency, StartRequest, Verifier
 from tests.test_config import read, refusal
 from tests.world import NUMBER, SHOP, Server, World
 
 HOUR = 3_600_000
-LONG = Retention(tombstone=5 * HOUR, tries=9 * HOUR)
+LONG = Retention(tombstone=5 * HOUR, tries=9 * HOUR, approved=48 * HOUR)
 
 
 def test_the_defaults_are_what_the_contract_promises() -> None:
@@ -93,3 +93,13 @@ def test_tries_and_what_finds_them_are_kept_as_long_as_is_set(server: Server) ->
     [tries] = server.client.keys("*:t:*")
     for key in (tries, b"otp:g:name"):
         assert 8 * HOUR < server.client.pttl(key) <= 9 * HOUR
+
+
+def test_an_approval_speaks_for_its_recipient_and_device_as_long_as_is_set(world: World) -> None:
+    client = world.server.client
+    verifier = Verifier(RedisStore(client, scripts=retaining(LONG)), world.keyring, world.rules)
+    id = verifier.start(SHOP, StartRequest(NUMBER, "login")).verification.id
+    verifier.check(SHOP, id, CheckRequest(world.code_of(id), device="d"))
+    for kind in ("ok", "d"):
+        [key] = client.keys(f"*:{kind}:*")
+        assert 47 * HOUR < client.pttl(key) <= 48 * HOUR

@@ -156,11 +156,11 @@ def _exported(one: Exported) -> dict[str, Any]:
 
 
 def _besides(one: Exported) -> dict[str, str]:
-    """What the record holds beside what the API shows; of an address and of bindings, only that there is a hash."""
+    """What the record holds beside what the API shows; of address, device and bindings, only that there is one."""
     facts = dict(one.held.facts)
-    bindings = facts.pop("bindings", "")
     said = {"s": "session", "c": "context"}
-    hashes = [said[letter] for letter in bindings] + (["client_ip"] if facts.pop("ip", "") else [])
+    bound = {said[letter] for letter in facts.pop("bindings", "")} | ({"device"} if facts.pop("device", "") else set())
+    hashes = sorted(bound | {bucket.partition(":")[0] for bucket in facts.pop("buckets", "").split()})
     if facts.pop("deliver", "1") == "0":
         facts["deliver"] = "false"
     return {**facts, **({"hashes_of": ",".join(hashes)} if hashes else {})}

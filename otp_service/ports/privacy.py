@@ -15,7 +15,7 @@ class Subject:
     recipient: str
     """Fingerprint."""
     owners: Mapping[str, str]
-    """Owner, in hex, by client."""
+    """Names of client and recipient, by client."""
     scopes: Mapping[str, str] = field(default_factory=dict)
     """Names of "the fours" that have no session, with their clients: the others' can't be computed, but found."""
 
@@ -40,6 +40,7 @@ class HeldVerification:
     """A verification that is known by its record, by its tries, or by both."""
 
     client: str
+    """"" where the record is gone."""
     id: str
     facts: Mapping[str, str] = field(default_factory=dict)
     """What its record holds in clear, beside what the API shows; empty where the record is gone."""

@@ -1,12 +1,12 @@
 """`Look`: the verifications of one recipient. They have no index but the latest twenty, so names of keys are read.
 
-One SCAN of the server: a round trip for each 1,000 keys, whosever they are. A name holds the id, and the id its owner,
-so no record is read; of "the fours" of the partition, which are named by a hash, each one's id is.
+One SCAN of the server: a round trip for each 1,000 keys, whosever they are. A name holds the id, and the id its
+recipient, so no record is read; of "the fours" of the partition, which are named by a hash, each one's id is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,10 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    verifications: Mapping[VerificationId, str]
-    """Those of which a record or tries are left, each with its client."""
-    scopes: Mapping[str, str]
-    """Keys of "the fours", each with its client."""
-    of_scopes: Mapping[VerificationId, str]
-    """The latest verification of each of them, and its key: the cooldown may outlive the record."""
+    verifications: Sequence[VerificationId]
+    """Those of which a record or tries are left."""
+    scopes: Mapping[VerificationId, str]
+    """Keys of "the fours", by the latest verification of each: the cooldown may outlive the record."""
 
     @classmethod
     def of(cls, client: Any, keys: Keys, keyring: Keyring, sweep: Sweep) -> Look:
@@ -34,17 +32,13 @@ class Look:
         anything = keys.record(sweep.partition, "*").replace(":v:", ":[vts]:")
         for key in map(text, client.scan_iter(anything, count=_PAGE)):
             (fours if key.split(":")[2] == "s" else names).append(key)
-        ids = {key.rpartition(":")[2] for key in names}
-        latest = dict(zip(fours, _latest(client, fours), strict=True))
-        found = {id: parsed for id in sorted(ids) if sweep.client_of(id) and (parsed := keyring.parse_id(id))}
-        of_scopes = {
-            parsed: key for key, id in latest.items() if sweep.client_of(id) and (parsed := keyring.parse_id(id))
-        }
-        return cls(
-            {id: sweep.client_of(id.text) for id in found.values()},
-            {key: sweep.client_of(id.text) for id, key in of_scopes.items()},
-            of_scopes,
-        )
+
+        def ours(ids: Iterable[str]) -> Iterator[VerificationId]:
+            return (parsed for id in ids if sweep.is_about(id) and (parsed := keyring.parse_id(id)))
+
+        latest = dict(zip(_latest(client, fours), fours, strict=True))
+        found = sorted({key.rpartition(":")[2] for key in names})
+        return cls(list(ours(found)), {id: latest[id.text] for id in ours(latest)})
 
 
 def _latest(client: Any, fours: Sequence[str]) -> Iterator[str]:

@@ -24,7 +24,7 @@ AT_ONCE = 400
 """Verifications that one step forgets: Lua takes some 8,000 keys and arguments in one call."""
 _MOVES = 16
 """How often an erasure begins anew because somebody started a verification meanwhile."""
-_FACTS = ("locale", "bindings", "deliver", "channel", "ip")
+_FACTS = ("locale", "bindings", "deliver", "channel", "buckets", "device")
 _T = TypeVar("_T")
 _Keys = tuple[str, str, str, str]
 
@@ -57,18 +57,20 @@ class RedisPersonalData:
         now = int(self._client.eval(self._scripts["now"].text, 0))
         sweep = self._sweep(subject)
         look = self._look(sweep)
-        verifications = [self._verification(id, client) for id, client in look.verifications.items()]
+        verifications = [self._verification(id) for id in look.verifications]
         holdings = [*self._limits(subject, now), *self._facts(subject, now)]
         known = {key for _, _, key in self._limit_keys(subject)}
-        for scope, client in look.scopes.items():
+        for scope in look.scopes.values():
             if scope not in known:
-                holdings += self._cooldown(scope, client, now)
+                holdings += self._cooldown(scope, "", now)
         return Held(now, verifications, [*holdings, *sweep.held()])
 
-    def _verification(self, id: VerificationId, client: str) -> HeldVerification:
+    def _verification(self, id: VerificationId) -> HeldVerification:
         tries = self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1)
-        kept = zip(_FACTS, self._client.hmget(self._keys.record(id.partition, id.text), *_FACTS), strict=True)
-        return HeldVerification(client, id.text, {name: text(value) for name, value in kept if value}, tries)
+        record = self._keys.record(id.partition, id.text)
+        client, *kept = (text(value or b"") for value in self._client.hmget(record, "client", *_FACTS))
+        facts = {name: value for name, value in zip(_FACTS, kept, strict=True) if value}
+        return HeldVerification(client, id.text, facts, tries)
 
     def _cooldown(self, key: str, client: str, now: int) -> Iterator[Holding]:
         until, sends = self._client.hmget(key, "until", "sends")
@@ -115,7 +117,7 @@ class RedisPersonalData:
         """In steps of a bounded size. The last takes the lists, and whoever started meanwhile has changed one."""
         counts = dict.fromkeys(("key", "verification", "pending", "cooldown"), 0)
         tries: list[Any] = []
-        found = {id.text: id for id in (*look.verifications, *look.of_scopes)}
+        found = {id.text: id for id in (*look.verifications, *look.scopes)}
         for _ in range(_MOVES):
             lists = self._lists(subject)
             fresh = {id for ids in lists.values() for id in ids.split()} - found.keys()
@@ -151,7 +153,7 @@ class RedisPersonalData:
         for id in ids:
             record = self._keys.record(id.partition, id.text)
             scope = text(self._client.hget(record, "scope") or b"")
-            named = self._keys.scope(id.partition, scope) if scope else look.of_scopes.get(id, record)
+            named = self._keys.scope(id.partition, scope) if scope else look.scopes.get(id, record)
             found[id.text] = (
                 record,
                 self._keys.tries(id.partition, id.text),
@@ -178,13 +180,21 @@ class RedisPersonalData:
             yield f"channel:{channel}", "", self._keys.recipient_at(partition, channel, recipient)
         for client, owner in subject.owners.items():
             yield "failures", client, self._keys.failures(partition, owner)
+            yield "failures_in_a_row", client, self._keys.failed(partition, owner)
             yield "suppressed", client, self._keys.suppressed(partition, owner)
         for scope, client in subject.scopes.items():
             yield "cooldown", client, self._keys.scope(partition, scope)
 
     def _fact_keys(self, subject: Subject) -> Iterator[tuple[str, str, str]]:
+        """A device's own wrong codes go with the device: it is a stranger's then, and counts as one."""
+        partition = subject.partition
+        yield "approved", "", self._keys.approved(partition, subject.recipient)
         for client, owner in subject.owners.items():
-            yield "lookup", client, self._keys.recent(subject.partition, owner)
+            yield "lookup", client, self._keys.recent(partition, owner)
+            devices = self._keys.devices(partition, owner)
+            yield "devices", client, devices
+            for device in self._client.zrange(devices, 0, -1):
+                yield "failures_of_device", client, self._keys.device_failures(partition, owner, text(device))
 
     def _look(self, sweep: Sweep) -> Look:
         return Look.of(self._client, self._keys, self._keyring, sweep)

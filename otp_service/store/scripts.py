@@ -21,8 +21,8 @@ _PRELUDES = {
     "report": ("common", "queue", "reports"),
     "wake": ("common", "queue"),
 }
-_RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries"}
-"""Constants of `common.lua` that a deployment may set, and what `Retention` calls them."""
+_RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries", "KNOWN": "approved"}
+"""Constants of the preludes that a deployment may set, and what `Retention` calls them."""
 _NAMES = (
     "start",
     "resend",
@@ -90,13 +90,12 @@ SCRIPTS: Mapping[str, Script] = {name: _script(name) for name in _NAMES}
 
 def retaining(retention: Retention) -> Mapping[str, Script]:
     """The scripts as they remember things for so long. Two settings are two scripts to Redis; neither is in the way."""
-    made = {}
-    for name, script in SCRIPTS.items():
-        text = script.text
-        for constant, kept in _RETAINED.items():
-            text, count = re.subn(
-                rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE
-            )
-            assert count == 1, constant
-        made[name] = Script(text, Script.sha_of(text))
-    return made
+    return {name: _with(script.text, retention) for name, script in SCRIPTS.items()}
+
+
+def _with(text: str, retention: Retention) -> Script:
+    for constant, kept in _RETAINED.items():
+        text = re.sub(
+            rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE
+        )
+    return Script(text, Script.sha_of(text))

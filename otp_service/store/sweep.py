@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from otp_service.events import Webhook
+from otp_service.events import Event, Webhook
 from otp_service.keyring import Keyring
 from otp_service.ports import Heard, Holding, Subject
 from otp_service.store.entries import GROUP as WORKERS
@@ -45,16 +45,16 @@ class Sweep:
         self._scripts = scripts
         self._webhooks = webhooks
         self._subject = subject
-        self._clients = {owner: client for client, owner in subject.owners.items()}
+        self._owners = frozenset(subject.owners.values())
 
     @property
     def partition(self) -> int:
         return self._subject.partition
 
-    def client_of(self, id: str) -> str:
-        """The client whose verification of this subject it is; "" for any other id."""
+    def is_about(self, id: str) -> bool:
+        """Whether this is the id of a verification of this subject."""
         parsed = self._keyring.parse_id(id)
-        return self._clients.get(parsed.owner, "") if parsed else ""
+        return parsed is not None and parsed.recipient == self._subject.recipient
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -67,14 +67,14 @@ class Sweep:
         for _, fields in self._of_ids(self._keys.events(partition)):
             yield self._of(fields, "event", int(fields.get(b"at", 0)))
         for webhook in self._webhooks:
-            for _, id, at in self._hooks(webhook):
-                yield Holding("webhook_event", self.client_of(id), moments=(at,), about=f"{webhook.name} {id}")
+            for event in self._hooks(webhook):
+                about = f"{webhook.name} {event.verification_id}"
+                yield Holding("webhook_event", event.client, moments=(event.at,), about=about)
         for heard in self._heard():
             yield Holding("report" if heard.wish is None else "reply", about=heard.channel)
 
     def _of(self, fields: _Fields, kind: str, at: int) -> Holding:
-        id = text(fields[b"id"])
-        return Holding(kind, self.client_of(id), moments=(at,) if at else (), about=id)
+        return Holding(kind, text(fields.get(b"client", b"")), moments=(at,) if at else (), about=text(fields[b"id"]))
 
     def _heard(self) -> Iterator[Heard]:
         for _, fields in self._entries(self._keys.reports()):
@@ -105,7 +105,7 @@ class Sweep:
 
     def _drop(self, webhook: Webhook, known: Sequence[str]) -> int:
         keys = [self._keys.hooks_due(webhook.name), self._keys.hooks(webhook.name), self._keys.hooks_done(webhook.name)]
-        ids = [*known, *(id for id, _, _ in self._hooks(webhook))]
+        ids = [*known, *(event.id for event in self._hooks(webhook))]
         dropped = 0
         for page in _pages(ids):
             arguments = [*keys, REMEMBERED_MS, MOST_REMEMBERED, *page]
@@ -137,7 +137,7 @@ class Sweep:
 
     def _of_ids(self, stream: str) -> Iterator[tuple[str, _Fields]]:
         for entry, fields in self._entries(stream):
-            if self.client_of(fields.get(b"id", b"").decode(errors="replace")):
+            if self.is_about(fields.get(b"id", b"").decode(errors="replace")):
                 yield entry, fields
 
     def _entries(self, stream: str) -> Iterator[tuple[str, _Fields]]:
@@ -147,12 +147,11 @@ class Sweep:
                 yield text(entry), fields
             start = f"({text(page[-1][0])}"
 
-    def _hooks(self, webhook: Webhook) -> Iterator[tuple[str, str, int]]:
-        """Event, verification, moment."""
+    def _hooks(self, webhook: Webhook) -> Iterator[Event]:
         for name, row in self._client.hscan_iter(self._keys.hooks(webhook.name), count=_PAGE):
             event = None if name.startswith(b"n:") else unpacked(text(name), row)
-            if event and self.client_of(event.verification_id):
-                yield event.id, event.verification_id, event.at
+            if event and self.is_about(event.verification_id):
+                yield event
 
     def _orphans(self) -> Iterator[bytes]:
         for row, _ in self._client.zscan_iter(self._keys.orphans(), count=_PAGE):
@@ -160,7 +159,7 @@ class Sweep:
 
     def _is_about(self, heard: Heard, names: frozenset[str]) -> bool:
         ours = heard.recipient == self._subject.recipient or heard.name in names
-        return ours or not self._clients.keys().isdisjoint(heard.owners)
+        return ours or not self._owners.isdisjoint(heard.owners)
 
 
 def _pages(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -73,13 +73,14 @@ class _Desk:
 
     def subject(self, number: str) -> Subject:
         to, keyring = parse_recipient(number, self.config.service.default_region), build_keyring(self.config)
-        owners = {client.name: keyring.owner(client.name, to.e164) for client in self.config.clients}
+        recipient = keyring.recipient(to.e164)
+        owners = {client.name: keyring.owner(client.name, recipient) for client in self.config.clients}
         scopes = {
             keyring.scope(client.name, purpose, to.e164, None): client.name
             for client in self.config.clients
             for purpose in client.purposes
         }
-        return Subject(keyring.partition(to.prefix), keyring.recipient(to.e164), owners, scopes)
+        return Subject(keyring.partition(to.prefix), recipient, owners, scopes)
 
     def mask(self, number: str) -> str:
         return parse_recipient(number, self.config.service.default_region).mask

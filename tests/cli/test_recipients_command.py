@@ -63,7 +63,7 @@ class TestExport:
         [[shown, client, purpose, to, status, *_, metadata, besides]] = rows(said, "verification")
         assert (shown, client, purpose, to, status) == (id, "app", "login", "+86138****8000", "pending")
         assert metadata == "order=seven"
-        assert "hashes_of=session,client_ip" in besides
+        assert "hashes_of=client_ip,session" in besides
         assert {row[0] for row in rows(said, "held")} == {"recipient", "lookup", "cooldown", "queued_send"}
         assert "13800138000" not in said
         assert "not in this: logs" in desk.command.err
