@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,23 +13,23 @@ import pytest
 import redis
 
 from otp_service.errors import CodeMismatch, NotFound, RateLimited, RecipientDisabled
-from otp_service.events import Webhook
+from otp_service.events import Event, Webhook
 from otp_service.keyring import Keyring
 from otp_service.policy import Limits, Window
-from otp_service.ports import Begun, Busy, Candidate, Heard, Held, Subject, TakeEnd, Verdict, Wish
+from otp_service.ports import Begun, Busy, Candidate, Heard, Held, StoreDown, Subject, TakeEnd, Verdict, Wish
 from otp_service.recipient import parse
 from otp_service.store import (
-    RedisEventLog,
     RedisHookQueue,
     RedisOutbox,
     RedisPersonalData,
     RedisReportLog,
     Trips,
 )
+from otp_service.store.event_rows import event_of
 from otp_service.verifier import Idempotency
 from tests.test_at_rest import contents
 from tests.test_store_keys import kind_of, ours
-from tests.world import ACCEPTED, BANK, FINGERPRINT, MOVABLE, NUMBER, SHOP, Server, World
+from tests.world import ACCEPTED, BANK, FINGERPRINT, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World
 
 OTHER = "+8613912345678"
 HOOK = Webhook("crm", "https://crm.example.com/hook", ("whsec_x",))
@@ -96,28 +98,38 @@ def busy(server: Server) -> World:
     lost = world.start(purpose="login", client=BANK).verification.id
     world.deliver()
     server.client.delete(*server.client.keys(f"*:v:{lost}"))
-    asked(world, lambda client: events_told(client))
+    asked(world, lambda client: events_told(world, client))
     asked(world, lambda client: reports_heard(world, client))
     partition = subject(world).partition
     server.client.xadd(f"otp:{{{partition:02d}}}:dead", {"id": pending, "send": 1, "at": 1, "why": "left too often"})
     return world
 
 
-async def events_told(client: Any) -> None:
+async def events_told(world: World, client: Any) -> None:
     """Half of the events have left for the webhook."""
-    log, queue = RedisEventLog(client), RedisHookQueue(client, scripts=MOVABLE)
-    await log.open()
-    logged = (await log.read(100))[::2]
-    await queue.add(HOOK, [one.event for one in logged if one.event])
-    await log.forget(logged)
+    told = events(world)[::2]
+    await RedisHookQueue(client, scripts=MOVABLE).add(HOOK, [event for _, event in told])
+    world.server.client.xdel(stream_of(world), *(entry for entry, _ in told))
+
+
+def stream_of(world: World) -> str:
+    return f"otp:{{{subject(world).partition:02d}}}:events"
+
+
+def events(world: World) -> list[tuple[bytes, Event]]:
+    stream = stream_of(world)
+    entries = world.server.client.xrange(stream)
+    return [(entry, event) for entry, fields in entries if (event := event_of(stream, entry.decode(), fields))]
 
 
 async def reports_heard(world: World, client: Any) -> None:
     log = RedisReportLog(client, Trips(client, MOVABLE))
-    for number in (NUMBER, OTHER):
-        heard = Heard("primary", f"name-{number[-1]}", world.keyring.recipient(number), True)
-        await log.keep([heard])
-        await log.put_off(heard, 60_000)
+    heard = [
+        Heard("primary", f"name-{number[-1]}", world.keyring.recipient(number), True) for number in (NUMBER, OTHER)
+    ]
+    await log.keep(heard)
+    for one in heard:
+        await log.put_off(one, 60_000)
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
@@ -217,6 +229,7 @@ def test_an_erasure_says_what_went_and_what_stays(busy: World) -> None:
     assert erased.counts["pending"] == 2
     assert erased.counts["try"] >= 2
     assert erased.counts["dead_letter"] == 1
+    assert erased.counts["cooldown"] == 0
     assert erased.counts["event"] + erased.counts["webhook_event"] >= 2
     assert erased.counts["report"] == 2
     assert {one.kind for one in erased.kept} == COUNTED
@@ -227,6 +240,31 @@ def test_an_erasure_may_be_repeated(busy: World) -> None:
     data(busy).erase(subject(busy))
     again = data(busy).erase(subject(busy))
     assert set(again.counts.values()) == {0}
+
+
+class Cut:
+    """A client of Redis whose connection breaks for good after so many calls."""
+
+    def __init__(self, client: redis.Redis, calls: int) -> None:
+        self._client = client
+        self._left = calls
+
+    def __getattr__(self, name: str) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise redis.ConnectionError(name)
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("calls", [3, 14, 24])
+def test_one_that_was_interrupted_is_finished_by_the_next(busy: World, calls: int) -> None:
+    """Wherever it was: nothing is left that only the first could have found."""
+    whom = subject(busy)
+    ids = {one.id for one in data(busy).held(whom).verifications}
+    with pytest.raises(StoreDown):
+        data(busy, Cut(busy.server.client, calls)).erase(whom)
+    data(busy).erase(whom)
+    assert left_of(busy, ids, whom) <= LIMITS | {"claim"}
 
 
 def test_nothing_of_anybody_else_is_erased(busy: World) -> None:
@@ -276,16 +314,14 @@ def test_a_reader_that_has_an_event_in_hand_queues_it_no_more(world: World) -> N
     world.start()
     world.deliver()
 
-    async def work(client: Any) -> None:
-        log, queue = RedisEventLog(client), RedisHookQueue(client, scripts=MOVABLE)
-        await log.open()
-        logged = await log.read(100)
-        assert logged
-        data(world).erase(subject(world))
-        await queue.add(HOOK, [one.event for one in logged if one.event])
-        await log.forget(logged)
+    in_hand = [event for _, event in events(world)]
+    assert in_hand
+    data(world).erase(subject(world))
 
-    asked(world, work)
+    async def tell(client: Any) -> None:
+        await RedisHookQueue(client, scripts=MOVABLE).add(HOOK, in_hand)
+
+    asked(world, tell)
     assert world.server.client.hlen("otp:{h:crm}:hooks") == 0
 
 
@@ -303,7 +339,7 @@ def test_a_stop_that_is_not_heeded_yet_is_heeded_all_the_same(world: World) -> N
 
 
 def test_many_verifications_go_in_steps(world: World) -> None:
-    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=(), prefix=()))
+    world.with_rules(limits=UNLIMITED)
     for n in range(7):
         world.start(session=str(n))
     assert data(world, at_once=2).erase(subject(world)).counts["verification"] == 7
@@ -345,7 +381,7 @@ class Between:
 
 def test_a_start_at_the_same_moment_is_erased_whole_or_stays_whole(world: World) -> None:
     """The step sees that the list is another one, and looks again."""
-    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=(), prefix=()))
+    world.with_rules(limits=UNLIMITED)
     sessions = iter("abc")
 
     def start() -> None:
@@ -362,12 +398,38 @@ def test_a_start_at_the_same_moment_is_erased_whole_or_stays_whole(world: World)
 
 
 def test_one_that_never_comes_to_rest_is_given_up(world: World) -> None:
-    world.with_rules(limits=Limits(recipient=(), failures=(), client_ip=(), prefix=()))
+    world.with_rules(limits=UNLIMITED)
     sessions = iter(range(100))
     with pytest.raises(Busy):
         data(world, Between(world.server.client, lambda: world.start(session=str(next(sessions))))).erase(
             subject(world)
         )
+
+
+def test_many_starts_at_the_same_moment_leave_nothing_half(real_world: World) -> None:
+    """Those that came after it are whole; and the next erasure finds every one of them."""
+    real_world.with_rules(limits=UNLIMITED)
+
+    def start(beginning: str) -> dict[str, str]:
+        sessions = [f"{beginning}{n}" for n in range(15)]
+        return {session: real_world.start(session=session).verification.id for session in sessions}
+
+    def erase() -> None:
+        for _ in range(5):
+            with suppress(Busy):
+                data(real_world).erase(subject(real_world))
+
+    with ThreadPoolExecutor() as threads:
+        erasing = threads.submit(erase)
+        started = {session: id for made in threads.map(start, "ab") for session, id in made.items()}
+        erasing.result()
+    left = {one.id for one in data(real_world).held(subject(real_world)).verifications}
+    for session, id in started.items():
+        if id in left:
+            code = real_world.code_of(id)
+            assert real_world.check(id, code, session=session).verification.status == "approved"
+    data(real_world).erase(subject(real_world), also_limits=True)
+    assert left_of(real_world, set(started.values()), subject(real_world)) == set()
 
 
 # --- no way round the limits ------------------------------------------------------------------------------------------
@@ -446,5 +508,6 @@ def test_with_the_limits_nothing_at_all_is_left(busy: World) -> None:
     ids = {one.id for one in data(busy).held(whom).verifications}
     erased = data(busy).erase(whom, also_limits=True)
     assert erased.kept == []
+    assert erased.counts["key"] >= 9
     assert left_of(busy, ids, whom) <= {"claim"}
     assert busy.start(client=BANK, purpose="signup").created

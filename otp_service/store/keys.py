@@ -42,6 +42,8 @@
 | `P:brake:<client>`         | hash   | how many of its verifications fail          | 1 day from the last failure  |
 | `P:audit`                  | stream | administrative acts, the latest 100,000     | 400 d, and 400 d from the last |
 
+Lives of 2 h (but a claim's), 72 h, 90 and 400 days are what `[retention]` says unless it is told otherwise.
+
 `NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
 one of their own.
 """

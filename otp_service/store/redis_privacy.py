@@ -107,11 +107,23 @@ class RedisPersonalData:
 
     def _erase(self, subject: Subject, also_limits: bool) -> Erased:
         sweep = self._sweep(subject)
-        counts, tries = self._forget(subject, self._look(sweep), also_limits)
-        names = {self._keyring.report(said["channel"], said["gateway_id"]) for said in tries if said.get("gateway_id")}
-        counts.update(sweep.erase(frozenset(names)))
+        look = self._look(sweep)
+        # Before the tries go, for they alone lead to these names: whoever is interrupted and begins again finds none.
+        expected = sweep.unexpect(self._names(self._tries_of(look)))
+        counts, tries = self._forget(subject, look, also_limits)
+        counts.update(sweep.erase(self._names(tries)))
+        counts["expected_report"] += expected
         now = int(self._client.eval(self._scripts["now"].text, 0))
         return Erased(counts, list(self._limits(subject, now)))
+
+    def _tries_of(self, look: Look) -> list[Any]:
+        keys = [self._keys.tries(id.partition, id.text) for id in look.verifications]
+        return [json.loads(encoded) for key in keys for encoded in self._client.lrange(key, 0, -1)]
+
+    def _names(self, tries: Sequence[Any]) -> frozenset[str]:
+        """By which gateways' reports find them."""
+        said = ((one["channel"], one.get("gateway_id")) for one in tries)
+        return frozenset(self._keyring.report(channel, id) for channel, id in said if id)
 
     def _forget(self, subject: Subject, look: Look, also_limits: bool) -> tuple[dict[str, int], list[Any]]:
         """In steps of a bounded size. The last takes the lists, and whoever started meanwhile has changed one."""
@@ -133,7 +145,9 @@ class RedisPersonalData:
                     counts[kind] += int(number)
                 tries += [json.loads(encoded) for encoded in numbers[-1]]
             else:
-                return {**counts, "try": len(tries)}, tries
+                counts["try"] = len(tries)
+                # Without the limits, a cooldown only forgot what it was for.
+                return counts if also_limits else {**counts, "cooldown": 0}, tries
         raise Busy
 
     def _step(

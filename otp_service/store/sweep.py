@@ -100,8 +100,11 @@ class Sweep:
             "event": self._take_out(events, DISPATCHERS, told),
             "webhook_event": dropped,
             "report": self._reports(names),
-            "expected_report": sum(self._client.unlink(self._keys.expected_report(name)) for name in names),
+            "expected_report": self.unexpect(names),
         }
+
+    def unexpect(self, names: frozenset[str]) -> int:
+        return sum(int(self._client.unlink(self._keys.expected_report(name))) for name in names)
 
     def _drop(self, webhook: Webhook, known: Sequence[str]) -> int:
         keys = [self._keys.hooks_due(webhook.name), self._keys.hooks(webhook.name), self._keys.hooks_done(webhook.name)]
