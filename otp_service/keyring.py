@@ -177,6 +177,10 @@ class Keyring:
         """32 bytes, given to that client for offline checks: it can't mint for another client or purpose."""
         return self._key(kid, "token", client, purpose)
 
+    def audit_seal(self, kid: str, link: str) -> str:
+        """Stands for one entry of the audit trail, in hex. Raises SealBroken for a key that is no longer configured."""
+        return hmac.digest(self._key(kid, "audit"), link.encode(), "sha256").hex()
+
     # --- derivation -----------------------------------------------------------------------------------------------
 
     def _derive(self, kid: str, *use: str) -> bytes:

@@ -20,15 +20,6 @@ TTL_SECONDS = range(60, 601)
 LONG_TTL_SECONDS = range(60, 1801)
 """Beyond NIST's ten minutes, and only where a purpose says `allow_long_ttl = true`."""
 
-TOMBSTONE_MS = 2 * 3600 * 1000
-"""How long an ended verification is remembered, and an Idempotency-Key with its answer."""
-
-TRIES_MS = 72 * 3600 * 1000
-"""How long the tries of a delivery are kept: gateways report up to three days late."""
-
-KNOWN_MS = 90 * 24 * 3600 * 1000
-"""How long an approval speaks for its recipient and its device."""
-
 MIN_LIFE_TO_RESEND_MS = 60 * 1000
 """A code that dies within a minute is not worth an SMS: a start begins anew, a resend by id is refused."""
 

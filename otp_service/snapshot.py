@@ -37,7 +37,7 @@ def verification(keyring: Keyring, id: str, row: Row, tries: Sequence[bytes] = (
         max_sends=row.max_sends,
         test=row.test,
         metadata=json.loads(metadata) if metadata else None,
-        tries=tuple(_try(encoded) for encoded in tries),
+        tries=tuple(tried(encoded) for encoded in tries),
     )
 
 
@@ -65,7 +65,7 @@ def disabled(keyring: Keyring, id: str, refused: Disabled) -> RecipientDisabled:
     )
 
 
-def _try(encoded: bytes) -> Try:
+def tried(encoded: bytes) -> Try:
     said = json.loads(encoded)
     return Try(
         send=said["send"],

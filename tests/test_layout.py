@@ -24,6 +24,7 @@ PURE = {
     "errors", "recipient", "codes", "policy", "messages", "default_texts", "texts", "plain_text", "sms_parts",
     "locales", "tokens", "verification", "keyring", "api_keys", "calls", "routes", "webhook_signature",
     "egress", "events", "seldom", "masking", "value_template", "safe_pattern",
+    "audit", "retention",
 }  # fmt: skip
 """The domain's nouns: no I/O, no clock, no framework."""
 
@@ -134,7 +135,7 @@ def test_the_core_imports_itself_in_no_circle() -> None:
     within = {
         path.stem: {name.split(".")[1] for name in imports(path) if name.startswith("otp_service.")}
         for path in FILES
-        if path.stem in PURE
+        if path.parent == ROOT and path.stem in PURE
     }
     done: set[str] = set()
     while within:

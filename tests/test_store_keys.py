@@ -57,6 +57,7 @@ PATTERNS = {
     "spent": r"otp:\{m:[a-z_]+:[\w-]+\}:spent",
     "spent_by": r"otp:\{m:[a-z_]+:[\w-]+\}:by:[\w=-]{16}",
     "brake": r"otp:brake:[a-z][a-z0-9_-]*",
+    "audit": r"otp:audit",
 }
 WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"} | {
     "reports",
@@ -64,7 +65,7 @@ WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events"
     "workers",
 }
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
-RARE = {"due", "later", "dead", "pauses", "workers", "worker"}
+RARE = {"due", "later", "dead", "pauses", "workers", "worker", "audit"}
 """Not always there after a day's flow."""
 OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"installation_events"}
 """Made where somebody listens only: tests/hooks shows them."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from otp_service import wiring
 from otp_service.cli import findings
+from otp_service.cli.acting import acting, reason_option
 from otp_service.cli.findings import Finding, Level
 from otp_service.cli.operating import (
     installation,
@@ -18,9 +19,11 @@ from otp_service.cli.operating import (
     redis_must_answer,
     who,
 )
-from otp_service.cli.options import config_option, json_option
+from otp_service.cli.options import config_option, json_option, warn
 from otp_service.cli.output import print_json
 from otp_service.config import Config
+from otp_service.config.channel import ChannelSection
+from otp_service.ports import StoreDown
 
 
 @click.group()
@@ -31,14 +34,20 @@ def channels() -> None:
 @channels.command()
 @click.argument("name")
 @pause_option
+@reason_option
 @config_option
 @json_option
-def pause(name: str, span: int, config_path: Path | None, as_json: bool) -> None:
+def pause(name: str, span: int, reason: str, config_path: Path | None, as_json: bool) -> None:
     """Send nothing by channel NAME for a while; the others take over."""
     loaded = installation(config_path)
     known_channel(loaded, name)
-    with redis_must_answer(), wiring.operations(loaded) as operations:
+    with (
+        redis_must_answer(),
+        wiring.operations(loaded) as operations,
+        acting(loaded, "channels.pause", name, reason) as doing,
+    ):
         until = operations.pause_channel(name, span, who())
+        doing.outcome = f"done: until {moment(until)}"
     _say({"channel": name, "paused_until": moment(until)}, f"{name} is paused until {moment(until)}", as_json)
     if len(loaded.channels) == 1 and not as_json:
         click.echo("It is the only channel: starts answer 503 meanwhile.", err=True)
@@ -46,14 +55,20 @@ def pause(name: str, span: int, config_path: Path | None, as_json: bool) -> None
 
 @channels.command()
 @click.argument("name")
+@reason_option
 @config_option
 @json_option
-def resume(name: str, config_path: Path | None, as_json: bool) -> None:
+def resume(name: str, reason: str, config_path: Path | None, as_json: bool) -> None:
     """Send by channel NAME again at once. Its breaker stays as it is."""
     loaded = installation(config_path)
     known_channel(loaded, name)
-    with redis_must_answer(), wiring.operations(loaded) as operations:
+    with (
+        redis_must_answer(),
+        wiring.operations(loaded) as operations,
+        acting(loaded, "channels.resume", name, reason) as doing,
+    ):
         was = operations.resume_channel(name)
+        doing.outcome = "done" if was else "done: it was not paused"
     said = f"{name} is resumed" if was else f"{name} was not paused"
     _say({"channel": name, "was_paused": was}, said, as_json)
 
@@ -61,9 +76,10 @@ def resume(name: str, config_path: Path | None, as_json: bool) -> None:
 @channels.command()
 @click.argument("name")
 @click.argument("number", required=False)
+@reason_option
 @config_option
 @json_option
-def test(name: str, number: str | None, config_path: Path | None, as_json: bool) -> int:
+def test(name: str, number: str | None, reason: str, config_path: Path | None, as_json: bool) -> int:
     """Ask channel NAME for login and balance; with NUMBER send one real SMS there, with a code that opens nothing.
 
     NUMBER alone sends one by each channel. Exits 1 where something is wrong.
@@ -74,6 +90,7 @@ def test(name: str, number: str | None, config_path: Path | None, as_json: bool)
     else:
         known_channel(loaded, name)
         chosen = [channel for channel in loaded.channels if channel.name == name]
+    _write_down(loaded, chosen, number, reason)
     found = []
     for channel in chosen:
         for finding in _tested(loaded, channel.name, number):
@@ -83,6 +100,16 @@ def test(name: str, number: str | None, config_path: Path | None, as_json: bool)
     if as_json:
         print_json([{"level": one.level, "about": one.about, "text": one.text} for one in found])
     return 1 if any(one.level is Level.FAIL for one in found) else 0
+
+
+def _write_down(config: Config, chosen: Sequence[ChannelSection], number: str | None, reason: str) -> None:
+    """A test needs no Redis, and is what one asks for when Redis is down as well: then it goes on unrecorded."""
+    name = "channels.test.send" if number else "channels.test"
+    try:
+        with acting(config, name, " ".join(channel.name for channel in chosen), reason):
+            pass
+    except StoreDown:
+        warn("redis: it does not answer, so the audit trail does not have this test")
 
 
 def _tested(config: Config, name: str, number: str | None) -> Iterator[Finding]:

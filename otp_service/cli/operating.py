@@ -23,7 +23,7 @@ LONGEST_MS = 7 * 86_400_000
 """Of a pause: who means longer changes the configuration."""
 DEFAULT_PAUSE = "30m"
 _UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_MEND = "write a time such as 90s, 30m, 2h or 1d, at most 7d"
+_MEND = "write a time such as 90s, 30m, 2h or 1d, at most"
 _LONGEST_NAME = 64
 
 
@@ -39,13 +39,16 @@ class Span(click.ParamType):  # type: ignore[type-arg] # older versions of click
 
     name = "time"
 
+    def __init__(self, longest_ms: int = LONGEST_MS) -> None:
+        self._longest_ms = longest_ms
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"([0-9]{1,6})([smhd])", str(value).strip())
         ms = int(match[1]) * _UNITS[match[2]] if match else 0
-        if not 0 < ms <= LONGEST_MS:
-            self.fail(f"{value!r} is none: {_MEND}", param, ctx)
+        if not 0 < ms <= self._longest_ms:
+            self.fail(f"{value!r} is none: {_MEND} {self._longest_ms // _UNITS['d']}d", param, ctx)
         return ms
 
 

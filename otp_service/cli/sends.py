@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from otp_service import wiring
+from otp_service.cli.acting import acting, reason_option
 from otp_service.cli.operating import installation, moment, pause_option, perhaps, redis_must_answer, who
 from otp_service.cli.options import config_option, json_option
 from otp_service.cli.output import print_json
-from otp_service.ports import TooManyPauses
+from otp_service.ports import Operations, TooManyPauses
 from otp_service.recipient import regions
 
 ALL = "sends"
@@ -35,10 +36,16 @@ def sends() -> None:
 @sends.command()
 @_which
 @pause_option
+@reason_option
 @config_option
 @json_option
 def pause(
-    countries: tuple[str, ...], prefixes: tuple[str, ...], span: int, config_path: Path | None, as_json: bool
+    countries: tuple[str, ...],
+    prefixes: tuple[str, ...],
+    span: int,
+    reason: str,
+    config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Hold back all sends, or those of a country or prefix. Starts answer 503; what waits goes when the pause ends."""
     whats = _named(countries, prefixes) or [ALL]
@@ -46,11 +53,9 @@ def pause(
     paused = []
     with redis_must_answer(), wiring.operations(loaded) as operations:
         for what in whats:
-            try:
-                paused.append((what, operations.pause_sends(what, span, who())))
-            except TooManyPauses:
-                mend = "end some with `otp-service sends resume`, or pause a country"
-                raise click.ClickException(f"{what} is not paused: there are too many pauses; {mend}") from None
+            with acting(loaded, "sends.pause", what, reason) as doing:
+                paused.append((what, _pause(operations, what, span)))
+                doing.outcome = f"done: until {moment(paused[-1][1])}"
     if as_json:
         print_json([{"what": what, "paused_until": moment(until)} for what, until in paused])
         return
@@ -58,16 +63,32 @@ def pause(
         click.echo(f"{_shown(what)} are paused until {moment(until)}")
 
 
+def _pause(operations: Operations, what: str, span: int) -> int:
+    try:
+        return operations.pause_sends(what, span, who())
+    except TooManyPauses:
+        mend = "end some with `otp-service sends resume`, or pause a country"
+        raise click.ClickException(f"{what} is not paused: there are too many pauses; {mend}") from None
+
+
 @sends.command()
 @_which
+@reason_option
 @config_option
 @json_option
-def resume(countries: tuple[str, ...], prefixes: tuple[str, ...], config_path: Path | None, as_json: bool) -> None:
+def resume(
+    countries: tuple[str, ...], prefixes: tuple[str, ...], reason: str, config_path: Path | None, as_json: bool
+) -> None:
     """End the pause of a country or prefix; without any, every pause of sends."""
     whats = _named(countries, prefixes) or [""]
     loaded = installation(config_path)
-    with redis_must_answer(), wiring.operations(loaded) as operations:
+    with (
+        redis_must_answer(),
+        wiring.operations(loaded) as operations,
+        acting(loaded, "sends.resume", " ".join(whats) or ALL, reason) as doing,
+    ):
         ended = [what for named in whats for what in operations.resume_sends(named)]
+        doing.outcome = f"done: {' '.join(ended) or 'nothing was paused'}"
     if as_json:
         print_json({"resumed": ended})
         return

@@ -13,8 +13,8 @@ from otp_service.cli.options import config_option, json_option
 from otp_service.cli.output import print_json, print_section
 from otp_service.errors import Problem
 from otp_service.ports import Hindrance
-from otp_service.verification import Try
-from otp_service.wiring import Traced, Trail
+from otp_service.verification import Try, Verification
+from otp_service.wiring import Trail
 
 
 @click.command()
@@ -50,7 +50,7 @@ def _print(trail: Trail) -> None:
         print_section(
             "try",
             ("send", "channel", "outcome", "reason", "gateway's words", "gateway id", "report", "at", "took"),
-            [_try_words(tried) for tried in shown.tries],
+            [try_words(tried) for tried in shown.tries],
         )
     if not trail.verifications:
         click.echo(f"{trail.to} has no verification in the last 2 h that a configured client asked for")
@@ -67,7 +67,7 @@ def _until(one: Hindrance, now: int) -> str:
     return until(one.until, now) if one.until else "no end in sight"
 
 
-def _try_words(one: Try) -> tuple[str, ...]:
+def try_words(one: Try) -> tuple[str, ...]:
     took = "" if one.took_ms is None else f"{one.took_ms} ms"
     report = " ".join(filter(None, [one.report, one.report_words]))
     outcome = one.outcome or "no answer yet"
@@ -79,7 +79,7 @@ def _document(trail: Trail) -> dict[str, Any]:
     return {
         "at": moment(trail.now),
         "to": trail.to,
-        "verifications": [_verification(one) for one in trail.verifications],
+        "verifications": [verification_document(one.client, one.verification) for one in trail.verifications],
         "limits": [
             {"limit": one.limit, "until": moment(one.until), "client": one.client or None, "detail": one.detail}
             for one in trail.hindrances
@@ -87,11 +87,10 @@ def _document(trail: Trail) -> dict[str, Any]:
     }
 
 
-def _verification(one: Traced) -> dict[str, Any]:
-    shown = one.verification
+def verification_document(client: str, shown: Verification) -> dict[str, Any]:
     return {
         "id": shown.id,
-        "client": one.client,
+        "client": client,
         "purpose": shown.purpose,
         "status": shown.status,
         "delivery": shown.delivery,
@@ -102,11 +101,11 @@ def _verification(one: Traced) -> dict[str, Any]:
         "sends": shown.sends,
         "sends_left": shown.sends_left,
         "attempts_left": shown.attempts_left,
-        "tries": [_try(tried) for tried in shown.tries],
+        "tries": [try_document(tried) for tried in shown.tries],
     }
 
 
-def _try(one: Try) -> dict[str, Any]:
+def try_document(one: Try) -> dict[str, Any]:
     return {
         "send": one.send,
         "channel": one.channel,

@@ -13,6 +13,7 @@ from otp_service.config.channel_texts import ChannelTexts, texts_of
 from otp_service.config.cross_checks import contradictions
 from otp_service.config.fields import Locale, Name
 from otp_service.config.protocols import AnyChannel
+from otp_service.config.retention import RetentionSection
 from otp_service.config.section import Section
 from otp_service.config.sections import (
     BUILT_IN_PURPOSES,
@@ -40,6 +41,7 @@ class Config(Section):
     spend: Spend = Spend()
     routing: Routing = Routing()
     delivery: Delivery = Delivery()
+    retention: RetentionSection = RetentionSection()
     channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
     clients: tuple[Client, ...] = ()
     test_numbers: tuple[TestNumber, ...] = ()

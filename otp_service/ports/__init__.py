@@ -1,6 +1,7 @@
 """What the domain needs from the outside, and what each side promises. Adapters live in `store/` and `channels/`."""
 
 from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
+from otp_service.ports.audit import AuditTrail
 from otp_service.ports.channel import (
     Balance,
     Channel,
@@ -54,6 +55,7 @@ from otp_service.ports.outbox import (
     TakeEnd,
     Verdict,
 )
+from otp_service.ports.privacy import Busy, Erased, Held, HeldVerification, Holding, PersonalData, Subject
 from otp_service.ports.reports import Account, Accounts, Heard, Kept, Leases, ReportLog, Wish
 from otp_service.ports.standing import Call, Change, Judgement, Pauses, Sky, Standing, Standings
 from otp_service.ports.store import (
@@ -79,9 +81,11 @@ __all__ = [
     "Accounts",
     "AddressRefused",
     "Attempt",
+    "AuditTrail",
     "Balance",
     "Begun",
     "Bucket",
+    "Busy",
     "Call",
     "Candidate",
     "Change",
@@ -92,12 +96,16 @@ __all__ = [
     "Claim",
     "Disabled",
     "Entry",
+    "Erased",
     "EventLog",
     "Fate",
     "Finished",
     "Full",
     "Heard",
+    "Held",
+    "HeldVerification",
     "Hindrance",
+    "Holding",
     "Hook",
     "HookAnswer",
     "HookFailed",
@@ -123,6 +131,7 @@ __all__ = [
     "OwnRows",
     "Pause",
     "Pauses",
+    "PersonalData",
     "Polled",
     "Presence",
     "Prior",
@@ -145,6 +154,7 @@ __all__ = [
     "Standings",
     "Store",
     "StoreDown",
+    "Subject",
     "Suppressed",
     "TakeEnd",
     "TooManyPauses",

@@ -2,23 +2,28 @@
 
 from otp_service.store.connection import connect, connect_async
 from otp_service.store.operations import RedisOperations
+from otp_service.store.redis_audit import RedisAudit
 from otp_service.store.redis_events import RedisEventLog
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
 from otp_service.store.redis_presence import RedisPresence
+from otp_service.store.redis_privacy import RedisPersonalData
 from otp_service.store.redis_reports import RedisReportLog, ReportInbox
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
 from otp_service.store.redis_watch import RedisAccounts, RedisLeases
+from otp_service.store.scripts import retaining
 from otp_service.store.trips import Trips
 
 __all__ = [
     "RedisAccounts",
+    "RedisAudit",
     "RedisEventLog",
     "RedisHookQueue",
     "RedisLeases",
     "RedisOperations",
     "RedisOutbox",
+    "RedisPersonalData",
     "RedisPresence",
     "RedisReportLog",
     "RedisStandings",
@@ -27,4 +32,5 @@ __all__ = [
     "Trips",
     "connect",
     "connect_async",
+    "retaining",
 ]

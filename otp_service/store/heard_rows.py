@@ -32,8 +32,13 @@ def encoded(heard: Heard) -> str:
 
 def heard_in(fields: Mapping[Any, Any]) -> Heard | None:
     """None for an entry that another version wrote, or nobody of ours."""
+    return heard_of(fields.get(FIELD, b""))
+
+
+def heard_of(line: bytes | str) -> Heard | None:
+    """As `heard_in`, of the line itself."""
     try:
-        row = json.loads(fields[FIELD])
+        row = json.loads(line)
         return Heard(
             channel=row["channel"],
             name=row["name"],

@@ -40,6 +40,9 @@
 | `P:{m:<limit>:<name>}:spent` | hash | what a client or everybody spent, by the hour | 25 h                       |
 | `P:{m:<limit>:<name>}:by:<nonce>` | string | one send's price, to give it back      | 1 min                        |
 | `P:brake:<client>`         | hash   | how many of its verifications fail          | 1 day from the last failure  |
+| `P:audit`                  | stream | administrative acts, the latest 100,000     | 400 d, and 400 d from the last |
+
+Lives of 2 h (but a claim's), 72 h, 90 and 400 days are what `[retention]` says unless it is told otherwise.
 
 `NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
 one of their own.
@@ -171,3 +174,6 @@ class Keys:
 
     def bucket(self, limit: str, name: str) -> str:
         return f"{self._prefix}:b:{limit}:{name}"
+
+    def audit(self) -> str:
+        return f"{self._prefix}:audit"

@@ -10,7 +10,6 @@ import redis.asyncio
 
 from otp_service.keyring import PARTITIONS
 from otp_service.masking import fit_to_keep
-from otp_service.policy import TRIES_MS
 from otp_service.ports import (
     Begun,
     Candidate,
@@ -23,6 +22,7 @@ from otp_service.ports import (
     TryResult,
     Verdict,
 )
+from otp_service.retention import Retention
 from otp_service.store.connection import Lost
 from otp_service.store.entries import GROUP, Entries
 from otp_service.store.keys import Keys
@@ -42,11 +42,13 @@ class RedisOutbox:
         prefix: str = "otp",
         scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
         trips: Trips | None = None,
+        tries_ms: int = Retention().tries,
     ) -> None:
         self._client = client
         self._keys = Keys(prefix)
         self._trips = trips or Trips(client, scripts)
         self._entries = Entries(client, consumer, self._keys)
+        self._tries_ms = tries_ms
 
     # --- the stream -----------------------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ class RedisOutbox:
 
     async def expect_report(self, name: str, entry: Entry, begun: Begun) -> None:
         stands_for = f"{entry.partition} {entry.id} {begun.index} {entry.recipient} {begun.client}"
-        await self._trips.command("SET", self._keys.expected_report(name), stands_for, "PX", TRIES_MS)
+        await self._trips.command("SET", self._keys.expected_report(name), stands_for, "PX", self._tries_ms)
 
     async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str]:
         stands_for = await self._trips.command("GET", self._keys.expected_report(name))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+
+from otp_service.retention import Retention
 
 _PRELUDES = {
     "start": ("common", "windows", "queue", "sends"),
@@ -18,6 +21,8 @@ _PRELUDES = {
     "report": ("common", "queue", "reports"),
     "wake": ("common", "queue"),
 }
+_RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries", "KNOWN": "approved"}
+"""Constants of the preludes that a deployment may set, and what `Retention` calls them."""
 _NAMES = (
     "start",
     "resend",
@@ -53,6 +58,10 @@ _NAMES = (
     "hook_claim",
     "hook_settle",
     "hook_state",
+    "audit_tail",
+    "audit_add",
+    "erase",
+    "hook_drop",
 )
 
 
@@ -77,3 +86,16 @@ def _read(name: str) -> str:
 
 
 SCRIPTS: Mapping[str, Script] = {name: _script(name) for name in _NAMES}
+
+
+def retaining(retention: Retention) -> Mapping[str, Script]:
+    """The scripts as they remember things for so long. Two settings are two scripts to Redis; neither is in the way."""
+    return {name: _with(script.text, retention) for name, script in SCRIPTS.items()}
+
+
+def _with(text: str, retention: Retention) -> Script:
+    for constant, kept in _RETAINED.items():
+        text = re.sub(
+            rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE
+        )
+    return Script(text, Script.sha_of(text))

@@ -2,17 +2,25 @@
 
 from otp_service.wiring.admin import build_admin
 from otp_service.wiring.api import app, build_app, build_keyring, build_verifier
+from otp_service.wiring.audit import Doing, acting, acts, audit_trail, examine_audit, target_of
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
 from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
+from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient
 from otp_service.wiring.server import ask_server, check_server, check_start
 from otp_service.wiring.worker import build_voices, build_worker
 
 __all__ = [
+    "Doing",
+    "Dossier",
+    "Exported",
     "Traced",
     "Trail",
+    "acting",
+    "acts",
     "app",
     "ask_server",
+    "audit_trail",
     "build_admin",
     "build_app",
     "build_channel",
@@ -25,9 +33,13 @@ __all__ = [
     "channel_settings",
     "check_server",
     "check_start",
+    "erase_recipient",
+    "examine_audit",
+    "export_recipient",
     "hook_states",
     "look",
     "look_at_hooks",
     "operations",
+    "target_of",
     "trace",
 ]

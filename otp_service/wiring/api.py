@@ -29,7 +29,8 @@ def build_keyring(config: Config) -> Keyring:
 
 
 def build_verifier(config: Config) -> Verifier:
-    redis_store = store.RedisStore(store.connect(config.redis.url.get_secret_value()), config.redis.prefix)
+    client, scripts = store.connect(config.redis.url.get_secret_value()), store.retaining(config.retention.domain())
+    redis_store = store.RedisStore(client, config.redis.prefix, scripts)
     return Verifier(redis_store, build_keyring(config), config.rules())
 
 

@@ -15,7 +15,6 @@ from otp_service.delivery.crew import Crew, Member
 from otp_service.delivery.delivery import Announce
 from otp_service.delivery.worker import BLOCK_MS
 from otp_service.ports import Channel
-from otp_service.store.scripts import SCRIPTS
 from otp_service.wiring.announcing import Announcer
 from otp_service.wiring.api import build_keyring
 from otp_service.wiring.channels import build_channel
@@ -50,11 +49,12 @@ def _tools(config: Config) -> Tools:
     # Hosts of one image may share a name and a process id: the last word makes each worker its own consumer.
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = store.connect_async(config.redis.url.get_secret_value(), BLOCK_MS / 1000)
-    trips = store.Trips(client, SCRIPTS)
+    retention = config.retention.domain()
+    trips = store.Trips(client, store.retaining(retention))
     return Tools(
         client=client,
         trips=trips,
-        outbox=store.RedisOutbox(client, name, config.redis.prefix, trips=trips),
+        outbox=store.RedisOutbox(client, name, config.redis.prefix, trips=trips, tries_ms=retention.tries),
         standings=store.RedisStandings(trips, config.redis.prefix),
         keyring=build_keyring(config),
         events=build_event_log(config, client),

@@ -22,8 +22,9 @@ TYPED = sorted(set(re.findall(r"`otp-service ([^`]+)`", RUNBOOK + TROUBLES)))
 def parse(command: click.Command, arguments: list[str]) -> None:
     """Raises UsageError for what can't be typed so; runs nothing."""
     with command.make_context(command.name, arguments) as context:
-        if isinstance(command, click.Group):
-            name, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        words = [*context._protected_args, *context.args]
+        if isinstance(command, click.Group) and (words or not command.invoke_without_command):
+            name, inner, rest = command.resolve_command(context, words)
             assert name
             assert inner
             parse(inner, rest)

@@ -2,5 +2,5 @@
 local held = redis.call('HMGET', KEYS[1], 'request', 'nonce', 'answer')
 if held[1] then return held end
 redis.call('HSET', KEYS[1], 'request', ARGV[1], 'nonce', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], TOMBSTONE)
+redis.call('PEXPIRE', KEYS[1], CLAIM)
 return {ARGV[1], ARGV[2], false}

@@ -1,6 +1,9 @@
 -- Shared by every script. Time is Redis's; a moment and a span are milliseconds.
+-- How long an ended verification and the tries are remembered, unless `[retention]` says otherwise: see scripts.py.
 local TOMBSTONE = 7200000
 local TRIES = 259200000
+-- How long an Idempotency-Key is.
+local CLAIM = 7200000
 local MIN_LIFE_TO_RESEND = 60000
 -- How far clocks of servers that take over from one another may differ before a record counts as from the future.
 local CLOCK_SKEW = 1000

@@ -1,5 +1,6 @@
 -- Shared by what counts or is held against a limit.
--- How long an approval speaks for its recipient and its device, and how many devices of one recipient are known.
+-- How long an approval speaks for its recipient and its device, unless `[retention]` says otherwise, and how many
+-- devices of one recipient are known.
 local KNOWN = 7776000000
 local DEVICES = 5
 -- Wrong codes in a row are forgotten when there was none for so long.

@@ -1,0 +1,45 @@
+-- Forget verifications of one recipient, and keys beside them: those that pend end `canceled`, so nothing more is sent.
+-- KEYS: due, events, outbox, later, then each client's look-up list, then keys that go as they are, then of each
+--       verification: record, tries, who waits, scope (the record again where it is not known)
+-- ARGV: group, number of lists, of keys that go, '1' where cooldowns go too, what each list holds ("id id"), then ids
+-- Returns how many keys went, records, pending ones among them, scopes; then the tries. `moved` when a list changed.
+local k = {due = KEYS[1], events = KEYS[2]}
+local outbox, later = KEYS[3], KEYS[4]
+local group, lists, goes, all = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local now = clock()
+for n = 1, lists do
+  if table.concat(redis.call('LRANGE', KEYS[4 + n], 0, -1), ' ') ~= ARGV[4 + n] then return {'moved'} end
+end
+
+local gone, records, canceled, scopes, tries = 0, 0, 0, 0, {}
+for n = 5 + lists, 4 + lists + goes do gone = gone + redis.call('DEL', KEYS[n]) end
+
+local first = 5 + lists + goes
+for n = 5 + lists, #ARGV do
+  local id, at = ARGV[n], first + 4 * (n - 5 - lists)
+  local record, tried, waiting, scope = unpack(KEYS, at, at + 3)
+  k.record = record
+  if status_of(k, id, now) == 'pending' then
+    finish(k, id, now, 'canceled')
+    canceled = canceled + 1
+  end
+  local r = redis.call('HMGET', record, 'sends', 'entry')
+  if r[2] then
+    redis.call('XACK', outbox, group, r[2])
+    redis.call('XDEL', outbox, r[2])
+  end
+  for send = 1, tonumber(r[1] or 0) do redis.call('ZREM', later, int(send) .. ':' .. id) end
+  redis.call('ZREM', k.due, 'e:' .. id, 'a:' .. id)
+  for _, encoded in ipairs(redis.call('LRANGE', tried, 0, -1)) do tries[#tries + 1] = encoded end
+  if scope ~= record then
+    -- The cooldown of the four stays; what it was for does not.
+    if all then
+      scopes = scopes + redis.call('DEL', scope)
+    elseif redis.call('HGET', scope, 'id') == id then
+      scopes = scopes + redis.call('HDEL', scope, 'id')
+    end
+  end
+  records = records + redis.call('DEL', record)
+  redis.call('DEL', tried, waiting)
+end
+return {'done', gone, records, canceled, scopes, tries}

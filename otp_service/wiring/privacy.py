@@ -1,0 +1,100 @@
+"""What is held on a number, over all configured clients, and its erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from otp_service import snapshot, store
+from otp_service.config import Config
+from otp_service.errors import Problem
+from otp_service.policy import Client
+from otp_service.ports import Erased, HeldVerification, Holding, PersonalData, Subject
+from otp_service.recipient import parse as parse_recipient
+from otp_service.verification import Try, Verification
+from otp_service.verifier import Verifier
+from otp_service.wiring.api import build_keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One verification with all that is held of it."""
+
+    held: HeldVerification
+    verification: Verification | None
+    """None where only tries are left, or where the record's secret key is no longer configured."""
+    tries: Sequence[Try]
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    now: int
+    to: str
+    """Masked: who asks for it knows the number."""
+    verifications: Sequence[Exported]
+    """Newest first."""
+    holdings: Sequence[Holding]
+
+
+def export_recipient(config: Config, number: str) -> Dossier:
+    """Raises InvalidRecipient, StoreDown."""
+    with _Desk.of(config) as desk:
+        held = desk.data.held(desk.subject(number))
+        exported = sorted(map(desk.exported, held.verifications), key=_age, reverse=True)
+        return Dossier(held.now, desk.mask(number), exported, held.holdings)
+
+
+def erase_recipient(config: Config, number: str, also_limits: bool) -> Erased:
+    """As `PersonalData.erase`. Raises InvalidRecipient as well."""
+    with _Desk.of(config) as desk:
+        return desk.data.erase(desk.subject(number), also_limits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    config: Config
+    data: PersonalData
+    verifier: Verifier
+
+    @classmethod
+    @contextmanager
+    def of(cls, config: Config) -> Iterator[_Desk]:
+        client, keyring = store.connect(config.redis.url.get_secret_value()), build_keyring(config)
+        scripts, prefix = store.retaining(config.retention.domain()), config.redis.prefix
+        channels = [channel.name for channel in config.channels]
+        webhooks = [webhook.domain() for webhook in config.webhooks]
+        data = store.RedisPersonalData(client, keyring, prefix, channels, webhooks, scripts)
+        verifier = Verifier(store.RedisStore(client, prefix, scripts), keyring, config.rules())
+        try:
+            yield cls(config, data, verifier)
+        finally:
+            client.close()
+
+    def subject(self, number: str) -> Subject:
+        to, keyring = parse_recipient(number, self.config.service.default_region), build_keyring(self.config)
+        recipient = keyring.recipient(to.e164)
+        owners = {client.name: keyring.owner(client.name, recipient) for client in self.config.clients}
+        scopes = {
+            keyring.scope(client.name, purpose, to.e164, None): client.name
+            for client in self.config.clients
+            for purpose in client.purposes
+        }
+        return Subject(keyring.partition(to.prefix), recipient, owners, scopes)
+
+    def mask(self, number: str) -> str:
+        return parse_recipient(number, self.config.service.default_region).mask
+
+    def exported(self, held: HeldVerification) -> Exported:
+        tries = tuple(snapshot.tried(encoded) for encoded in held.tries)
+        try:
+            return Exported(held, self.verifier.get(Client(held.client, frozenset()), held.id), tries)
+        except Problem:
+            return Exported(held, None, tries)
+
+
+def _age(one: Exported) -> int:
+    """When it began, as far as that is known."""
+    if one.verification:
+        return one.verification.created_at
+    return min((tried.at for tried in one.tries), default=0)
