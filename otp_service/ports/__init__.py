@@ -41,6 +41,7 @@ from otp_service.ports.operations import (
     Presence,
     QueueState,
     RecipientLimits,
+    Tally,
     TooManyPauses,
     WorkerSign,
 )
@@ -157,6 +158,7 @@ __all__ = [
     "Subject",
     "Suppressed",
     "TakeEnd",
+    "Tally",
     "TooManyPauses",
     "TryResult",
     "TurnedAway",

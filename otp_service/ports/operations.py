@@ -131,6 +131,22 @@ class RecipientLimits:
     channels: Mapping[str, Sequence[Window]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What is counted in one window."""
+
+    limit: str
+    client: str
+    """"" for a limit over all clients."""
+    used: int
+    most: int
+    """0 for no bound."""
+    seconds: int
+    """Of the window; 0 for a row that only an approval ends."""
+    until: int
+    """When a full one has room again; 0 for one that has."""
+
+
 class TooManyPauses(Exception):
     """There are as many pauses of sends as one may have."""
 

@@ -13,6 +13,7 @@ from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
 from otp_service.store.redis_watch import RedisAccounts, RedisLeases
 from otp_service.store.scripts import retaining
+from otp_service.store.tallies import RedisTallies
 from otp_service.store.trips import Trips
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "RedisReportLog",
     "RedisStandings",
     "RedisStore",
+    "RedisTallies",
     "ReportInbox",
     "Trips",
     "connect",
