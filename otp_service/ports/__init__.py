@@ -55,6 +55,7 @@ from otp_service.ports.outbox import (
     Verdict,
 )
 from otp_service.ports.reports import Account, Accounts, Heard, Kept, Leases, ReportLog, Wish
+from otp_service.ports.revocations import Revocations, Revoked, TooManyRevoked
 from otp_service.ports.standing import Call, Change, Judgement, Pauses, Sky, Standing, Standings
 from otp_service.ports.store import (
     Claim,
@@ -137,6 +138,8 @@ __all__ = [
     "Report",
     "ReportEnd",
     "ReportLog",
+    "Revocations",
+    "Revoked",
     "Row",
     "SendTerms",
     "Sent",
@@ -148,6 +151,7 @@ __all__ = [
     "Suppressed",
     "TakeEnd",
     "TooManyPauses",
+    "TooManyRevoked",
     "TryResult",
     "TurnedAway",
     "Unbound",

@@ -7,6 +7,7 @@ from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
 from otp_service.store.redis_presence import RedisPresence
 from otp_service.store.redis_reports import RedisReportLog, ReportInbox
+from otp_service.store.redis_revocations import RedisRevocations
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
 from otp_service.store.redis_watch import RedisAccounts, RedisLeases
@@ -21,6 +22,7 @@ __all__ = [
     "RedisOutbox",
     "RedisPresence",
     "RedisReportLog",
+    "RedisRevocations",
     "RedisStandings",
     "RedisStore",
     "ReportInbox",

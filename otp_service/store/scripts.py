@@ -44,6 +44,7 @@ _NAMES = (
     "beat",
     "pause_channel",
     "pause_sends",
+    "revoke",
     "now",
     "lease",
     "balance",

@@ -2,6 +2,7 @@
 
 from otp_service.wiring.admin import build_admin
 from otp_service.wiring.api import app, build_app, build_keyring, build_verifier
+from otp_service.wiring.callers import build_client_keys, revocations
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
 from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
@@ -16,6 +17,7 @@ __all__ = [
     "build_admin",
     "build_app",
     "build_channel",
+    "build_client_keys",
     "build_dispatcher",
     "build_event_log",
     "build_keyring",
@@ -29,5 +31,6 @@ __all__ = [
     "look",
     "look_at_hooks",
     "operations",
+    "revocations",
     "trace",
 ]
