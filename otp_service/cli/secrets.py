@@ -16,8 +16,8 @@ from otp_service.cli.typed import as_typed
 from otp_service.config.key_material import KEY_BYTES, WEBHOOK_PREFIX
 
 KEEP_DAYS = 5
-"""How long an old key is needed: by an event that waits for its webhook, which holds the number's mask sealed, up to 91 h
-from an end that may come 2.5 h after the start; by tokens and tombstones for less. `hooks` in Redis live as long."""
+"""How long an old key is needed: an event that waits for its webhook holds the number's mask sealed, for 91 h at most
+after an end that comes 2.5 h after the start at most. Tokens, tombstones and claims need it for less."""
 
 
 def new_secret() -> str:
