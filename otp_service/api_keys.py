@@ -16,7 +16,7 @@ import hmac
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from otp_service.errors import ConfigError, Unauthorized
@@ -32,6 +32,7 @@ _CHECKSUM_CHARACTERS = 6
 _ID = slice(4, 4 + _ID_CHARACTERS)
 
 _KEY = re.compile(rf"otp_[{_ALPHABET}]{{{_ID_CHARACTERS + _SECRET_CHARACTERS + _CHECKSUM_CHARACTERS}}}")
+_KEY_ID = re.compile(rf"[{_ALPHABET}]{{{_ID_CHARACTERS}}}")
 _KEY_HASH = re.compile(rf"([{_ALPHABET}]{{{_ID_CHARACTERS}}}):([0-9a-f]{{64}})")
 
 
@@ -50,6 +51,15 @@ def new_key() -> ApiKey:
     unchecked = f"otp_{key_id}{_draw(_SECRET_CHARACTERS)}"
     text = unchecked + _checksum(unchecked)
     return ApiKey(text=text, id=key_id, hash=f"{key_id}:{_digest(text)}")
+
+
+def id_of(text: str) -> str:
+    """The id that is meant by an id, or by a whole key. Raises ValueError, which never repeats it."""
+    if _KEY_ID.fullmatch(text):
+        return text
+    if is_well_formed(text):
+        return text[_ID]
+    raise ValueError("neither a key's id, 8 characters, nor a whole key")
 
 
 def is_well_formed(text: str) -> bool:
@@ -91,6 +101,16 @@ class ClientKeys:
         if match[1] in self._owners:
             raise ConfigError(f'client "{client.name}": the key {match[1]} stands in key_hashes twice; remove one')
         self._owners[match[1]] = _Owner(client, match[2])
+
+    def owners(self) -> Mapping[str, str]:
+        """The client's name by each key's id."""
+        return {id: owner.client.name for id, owner in self._owners.items() if owner.client}
+
+    def without(self, ids: Collection[str]) -> ClientKeys:
+        """The same directory, in which these keys are nobody's: each is answered as an unknown one is."""
+        less = ClientKeys(())
+        less._owners = {id: owner for id, owner in self._owners.items() if id not in ids}
+        return less
 
     def client_for(self, authorization: str | None) -> Client:
         """The client whose key the `Authorization` header holds. Raises Unauthorized.

@@ -80,3 +80,31 @@ class Levels(Collector):
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Registering asks nobody."""
         return iter(())
+
+
+class KeyInUse(NamedTuple):
+    """A key that this process goes by: never the key, only its id."""
+
+    use: str
+    """Where the configuration has it: `secret_keys`, or `clients.<name>`."""
+    kid: str
+    role: str
+    """`signs` (and verifies), or `verifies` alone."""
+
+
+class KeysInUse(Collector):
+    """`otp_key_info`: a fleet whose processes don't show the same is in the midst of a rotation, or stuck in one."""
+
+    def __init__(self, ask: Callable[[], Sequence[KeyInUse]]) -> None:
+        self._ask = ask
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        help = "1 for each key that is in use, by its id and whether it signs; a revoked API key is absent."
+        family = GaugeMetricFamily("otp_key_info", help, labels=KeyInUse._fields)
+        for key in self._ask():
+            family.add_metric(key, 1)
+        yield family
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Registering asks nobody."""
+        return iter(())

@@ -50,7 +50,7 @@ MAY_IMPORT = {
 
 VERIFIER = {
     "verifier", "sending", "checking", "charging", "records", "snapshot", "idempotency", "admission", "availability",
-    "brake",
+    "brake", "revocation",
 }  # fmt: skip
 """Modules that are one layer: the verifier and what it is made of."""
 

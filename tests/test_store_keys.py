@@ -47,6 +47,7 @@ PATTERNS = {
     "channel": r"otp:c:[a-z][a-z0-9_-]*",
     "figures": r"otp:cf:[a-z][a-z0-9_-]*:\d+",
     "pauses": r"otp:pauses",
+    "revoked": r"otp:revoked",
     "reports": r"otp:\{reports\}:heard",
     "orphans": r"otp:\{reports\}:orphans",
     "lease": r"otp:lease:[a-z:_-]+",
@@ -60,12 +61,13 @@ PATTERNS = {
     "audit": r"otp:audit",
 }
 WITHOUT_TTL = {"outbox", "later", "due", "dead", "events", "installation_events", "channel", "pauses"} | {
+    "revoked",
     "reports",
     "orphans",
     "workers",
 }
 """Bounded instead: by `outbox_max`, by one member a record or a channel, or by a count of their own."""
-RARE = {"due", "later", "dead", "pauses", "workers", "worker", "audit"}
+RARE = {"due", "later", "dead", "pauses", "revoked", "workers", "worker", "audit"}
 """Not always there after a day's flow."""
 OF_EVENTS = {kind for kind in PATTERNS if kind.startswith("hooks")} | {"installation_events"}
 """Made where somebody listens only: tests/hooks shows them."""
@@ -151,6 +153,7 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         "events",
         "<channel>",
         "pauses",
+        "revoked",
         "heard",
         "orphans",
         "workers",

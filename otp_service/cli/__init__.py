@@ -25,9 +25,10 @@ COMMANDS = {
     "trace": "Show what became of a number's sends, and what refuses the next.",
     "channels": "Pause, resume and test a channel.",
     "sends": "Hold back all sends, a country's or a prefix's.",
+    "limits": "Show what is counted of a number, and forget it.",
     "recipients": "Export what is held on a number, and erase it.",
     "audit": "Show what administrators did; check that nobody altered it.",
-    "keys": "Make API keys and the keys of offline token checks.",
+    "keys": "Make, list and revoke API keys; show the keys of offline token checks.",
     "secrets": "Make and rotate the service's own secrets.",
 }
 """Name and summary; the command is the function of that name in the module of that name."""

@@ -13,10 +13,11 @@ import click
 from otp_service.cli.options import DEFAULT_FILE, config_option, json_option, load_config
 from otp_service.cli.output import print_json
 from otp_service.cli.typed import as_typed
-from otp_service.config.key_material import KEY_BYTES
+from otp_service.config.key_material import KEY_BYTES, WEBHOOK_PREFIX
 
-KEEP_DAYS = 3
-"""How long an old key is needed: the tries of a delivery are kept for 72 h, tokens and tombstones for less."""
+KEEP_DAYS = 5
+"""How long an old key is needed: an event that waits for its webhook holds the number's mask sealed, for 91 h at most
+after an end that comes 2.5 h after the start at most. Tokens, tombstones and claims need it for less."""
 
 
 def new_secret() -> str:
@@ -38,9 +39,17 @@ def secrets() -> None:
 
 
 @secrets.command()
+@click.option("--webhook", is_flag=True, help="Make a secret of [[webhooks]] or of a channel, whsec_…, instead.")
 @json_option
-def new(as_json: bool) -> None:
+def new(webhook: bool, as_json: bool) -> None:
     """Make an entry of secret_keys and a fingerprint_key."""
+    if webhook:
+        made = f"{WEBHOOK_PREFIX}{new_secret()}"
+        if as_json:
+            print_json({"secrets": [made]})
+        else:
+            click.echo(f'secrets = ["{made}"]')
+        return
     entry, fingerprint_key = f"{new_key_id()}:{new_secret()}", new_secret()
     if as_json:
         print_json({"secret_keys": [entry], "fingerprint_key": fingerprint_key})
@@ -69,6 +78,7 @@ def rotate(config_path: Path | None, as_json: bool) -> None:
     click.echo(f"   secret_keys = [{appended}]")
     click.echo("2. When all of them run with it, move it to the front and restart every one again:")
     click.echo(f"   secret_keys = [{moved}]")
+    click.echo("   otp_key_info of every admin_bind shows which keys a process has, and which one signs.")
     click.echo(f"After {KEEP_DAYS} days nothing needs the old keys: take them out, and restart.")
     click.echo(
         as_typed("Clients that check tokens offline fetch `otp-service keys token-key CLIENT` again before step 2.")

@@ -11,7 +11,9 @@ from otp_service.api_keys import ClientKeys
 from otp_service.config.channel import ChannelSection
 from otp_service.config.channel_texts import texts_of
 from otp_service.config.explain import nearest
+from otp_service.config.known_secrets import PUBLISHED_KEY_HASHES
 from otp_service.config.protocols import TemplatedChannel
+from otp_service.config.secret_uses import shared
 from otp_service.config.sections import Client
 from otp_service.config.webhooks import WebhookSection
 from otp_service.errors import ConfigError, InvalidRecipient
@@ -25,6 +27,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _twins("channels", config.channels)
     yield from _twins("clients", config.clients)
     yield from _twins("webhooks", config.webhooks)
+    yield from shared(config)
     yield from _keys(config)
     yield from _purposes(config)
     yield from _regions(config)
@@ -78,6 +81,10 @@ def _keys(config: Config) -> Iterator[str]:
         ClientKeys(config.client_keys())
     except ConfigError as error:
         yield f"clients: {error}"
+    for client in config.clients:
+        if PUBLISHED_KEY_HASHES.intersection(client.key_hashes):
+            mend = f"make one with `otp-service keys new {client.name}`"
+            yield f"clients.{client.name}.key_hashes: holds the key of an example, which everybody knows; {mend}"
 
 
 def _purposes(config: Config) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
-from otp_service.config.key_material import decode_key, decode_key_pair, decode_webhook_secret
+from otp_service.config.key_material import check_word, decode_key, decode_key_pair, decode_webhook_secret
 from otp_service.locales import valid_locale
 from otp_service.policy import Window
 
@@ -76,6 +76,11 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
 
+def _word_secret(secret: SecretStr) -> SecretStr:
+    check_word(secret.get_secret_value().strip())
+    return SecretStr(secret.get_secret_value().strip())
+
+
 def _locale(value: str) -> str:
     """`zh-CN` for `zh-cn` and the environment's `zh_cn`: the letter case of RFC 5646 §2.1.1."""
     tag = value.replace("_", "-")
@@ -97,6 +102,8 @@ Limit = Annotated[Window, BeforeValidator(_window)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 KeyPair = Annotated[SecretStr, AfterValidator(_key_pair)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+WordSecret = Annotated[SecretStr, AfterValidator(_word_secret)]
+"""Text that we chose and that a gateway is to show."""
 WEBHOOK_SECRETS_HINT = 'one or two secrets "whsec_<base64 of 24 to 64 random bytes>", as Standard Webhooks has them'
 Locale = Annotated[str, AfterValidator(_locale)]
 Int = Annotated[int, BeforeValidator(_number)]

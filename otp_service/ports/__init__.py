@@ -58,6 +58,7 @@ from otp_service.ports.outbox import (
 )
 from otp_service.ports.privacy import Busy, Erased, Held, HeldVerification, Holding, PersonalData, Subject
 from otp_service.ports.reports import Account, Accounts, Heard, Kept, Leases, ReportLog, Wish
+from otp_service.ports.revocations import Revocations, Revoked, TooManyRevoked
 from otp_service.ports.standing import Call, Change, Judgement, Pauses, Sky, Standing, Standings
 from otp_service.ports.store import (
     Claim,
@@ -147,6 +148,8 @@ __all__ = [
     "Report",
     "ReportEnd",
     "ReportLog",
+    "Revocations",
+    "Revoked",
     "Row",
     "SendTerms",
     "Sent",
@@ -160,6 +163,7 @@ __all__ = [
     "TakeEnd",
     "Tally",
     "TooManyPauses",
+    "TooManyRevoked",
     "TryResult",
     "TurnedAway",
     "Unbound",

@@ -9,6 +9,7 @@ from otp_service.store.redis_outbox import RedisOutbox
 from otp_service.store.redis_presence import RedisPresence
 from otp_service.store.redis_privacy import RedisPersonalData
 from otp_service.store.redis_reports import RedisReportLog, ReportInbox
+from otp_service.store.redis_revocations import RedisRevocations
 from otp_service.store.redis_standings import RedisStandings
 from otp_service.store.redis_store import RedisStore
 from otp_service.store.redis_watch import RedisAccounts, RedisLeases
@@ -27,6 +28,7 @@ __all__ = [
     "RedisPersonalData",
     "RedisPresence",
     "RedisReportLog",
+    "RedisRevocations",
     "RedisStandings",
     "RedisStore",
     "RedisTallies",

@@ -30,6 +30,7 @@
 | `P:c:<channel>`            | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
 | `P:cf:<channel>:<span>`    | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
 | `P:pauses`                 | hash   | sends that an operator holds back           | none: what an operator wrote |
+| `P:revoked`                | hash   | ids of API keys that are revoked            | none: at most 1,000          |
 | `P:{reports}:heard`       | stream | what gateways said later, not acted on yet     | none: the latest 100,000     |
 | `P:{reports}:orphans`     | zset   | of it, what waits for its try to be known      | none: at most 20,000         |
 | `P:lease:<work>`          | string | who does what one worker does at a time        | minutes                      |
@@ -126,6 +127,9 @@ class Keys:
 
     def pauses(self) -> str:
         return f"{self._prefix}:pauses"
+
+    def revoked(self) -> str:
+        return f"{self._prefix}:revoked"
 
     def workers(self) -> str:
         return f"{self._prefix}:workers"

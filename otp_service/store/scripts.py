@@ -49,6 +49,7 @@ _NAMES = (
     "beat",
     "pause_channel",
     "pause_sends",
+    "revoke",
     "now",
     "lease",
     "balance",

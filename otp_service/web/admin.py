@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def admin_app(
-    readiness: Callable[[], Readiness], registry: CollectorRegistry = REGISTRY, levels: Collector | None = None
+    readiness: Callable[[], Readiness], registry: CollectorRegistry = REGISTRY, collectors: Sequence[Collector] = ()
 ) -> WSGIApplication:
-    """A WSGI application; `readiness` is asked at each `/readyz`. `levels` are shown beside what `registry` counts."""
+    """A WSGI application; `readiness` is asked at each `/readyz`. `collectors` show beside what `registry` counts."""
     own = CollectorRegistry()
-    if levels:
-        own.register(levels)
+    for collector in collectors:
+        own.register(collector)
     pages: dict[str, Callable[[], Response]] = {
         "/livez": livez,
         "/readyz": lambda: readyz(readiness()),

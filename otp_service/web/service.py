@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from otp_service.api_keys import ClientKeys
 from otp_service.errors import Problem
 from otp_service.policy import Client
 from otp_service.web.exchange import Request, Response
@@ -19,10 +18,16 @@ if TYPE_CHECKING:
 Endpoint = Callable[["Verifier", Client, Request], Response]
 
 
+class CallerKeys(Protocol):
+    def client_for(self, authorization: str | None) -> Client:
+        """The client whose key the `Authorization` header holds. Raises Unauthorized, Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     verifier: Verifier
-    keys: ClientKeys
+    keys: CallerKeys
     draining: Callable[[], bool]
     """True once this process should get no more requests."""
     version: str

@@ -3,8 +3,10 @@
 from otp_service.wiring.admin import build_admin
 from otp_service.wiring.api import app, build_app, build_keyring, build_verifier
 from otp_service.wiring.audit import Doing, acting, acts, audit_trail, examine_audit, target_of
+from otp_service.wiring.callers import build_client_keys, revocations
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
+from otp_service.wiring.limits import Tallies, clear, tallies
 from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
 from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient
 from otp_service.wiring.server import ask_server, check_server, check_start
@@ -14,6 +16,7 @@ __all__ = [
     "Doing",
     "Dossier",
     "Exported",
+    "Tallies",
     "Traced",
     "Trail",
     "acting",
@@ -24,6 +27,7 @@ __all__ = [
     "build_admin",
     "build_app",
     "build_channel",
+    "build_client_keys",
     "build_dispatcher",
     "build_event_log",
     "build_keyring",
@@ -33,6 +37,7 @@ __all__ = [
     "channel_settings",
     "check_server",
     "check_start",
+    "clear",
     "erase_recipient",
     "examine_audit",
     "export_recipient",
@@ -40,6 +45,8 @@ __all__ = [
     "look",
     "look_at_hooks",
     "operations",
+    "revocations",
+    "tallies",
     "target_of",
     "trace",
 ]

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from otp_service.config import Config
-from otp_service.metrics import Levels
+from otp_service.metrics import KeysInUse, Levels
 from otp_service.web.admin import admin_app
 from otp_service.web.health import Readiness
+from otp_service.wiring.callers import keys_in_use
 from otp_service.wiring.operator import levels
 
 if TYPE_CHECKING:
@@ -17,4 +18,5 @@ if TYPE_CHECKING:
 
 def build_admin(config: Config, is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:
     """`is_up` tells whether Redis answers; `draining` takes this process out of the balancer."""
-    return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()), levels=Levels(levels(config)))
+    collectors = (Levels(levels(config)), KeysInUse(keys_in_use(config)))
+    return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()), collectors=collectors)

@@ -11,13 +11,13 @@ import structlog
 
 from otp_service import __version__, store
 from otp_service import config as configuration
-from otp_service.api_keys import ClientKeys
 from otp_service.config import Config
 from otp_service.keyring import Keyring
 from otp_service.logs import configure_logs
 from otp_service.store.facts import Unreachable
 from otp_service.verifier import Verifier
 from otp_service.web.service import Service
+from otp_service.wiring.callers import build_client_keys
 from otp_service.wiring.server import check_server, check_start
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] =
 
     pushes = build_push_desk(config, build_keyring(config))
 
-    return create_app(Service(verifier, ClientKeys(config.client_keys()), draining, __version__, pushes))
+    return create_app(Service(verifier, build_client_keys(config), draining, __version__, pushes))
 
 
 def app() -> Flask:

@@ -16,13 +16,14 @@ from otp_service.errors import NotFound, Problem, RecipientBlocked
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.metrics import Level
 from otp_service.policy import MIN_LIFE_TO_RESEND_MS, Client, Rules
-from otp_service.ports import Hindrance, HookState, Installation, Origin, RecipientLimits, StoreDown
+from otp_service.ports import Hindrance, HookState, Installation, Origin, StoreDown
 from otp_service.recipient import Recipient
 from otp_service.recipient import parse as parse_recipient
 from otp_service.verification import Status, Verification
 from otp_service.verifier import Verifier
 from otp_service.wiring.api import build_keyring
 from otp_service.wiring.dispatcher import hook_states
+from otp_service.wiring.limits import recipient_limits
 
 if TYPE_CHECKING:
     import redis
@@ -150,10 +151,7 @@ class _Tracer:
 
     def _hindrances(self, origin: Origin) -> tuple[int, list[Hindrance]]:
         rules = self.config.rules()
-        windows = {rule.name: rule.recipient_windows for rule in rules.channels}
-        kept = rules.limits
-        limits = RecipientLimits(kept.recipient, kept.failures, kept.prefix, kept.disable_after, windows)
-        now, found = self.operations.hindrances(origin, limits)
+        now, found = self.operations.hindrances(origin, recipient_limits(self.config))
         ordering = {f"channel:{rule.name}" for rule in rules.channels if not rule.strict}
         return now, [
             replace(one, detail=f"{one.detail}; it is asked after the others") if one.limit in ordering else one

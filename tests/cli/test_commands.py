@@ -16,7 +16,7 @@ from otp_service import config
 from otp_service.api_keys import ClientKeys, is_well_formed
 from otp_service.cli.init import profile_of
 from otp_service.cli.running_demo import RunningDemo
-from otp_service.config.key_material import decode_key, decode_key_pair
+from otp_service.config.key_material import decode_key, decode_key_pair, decode_webhook_secret
 from otp_service.policy import Client
 from tests.cli.conftest import Command
 from tests.cli.processes import environment
@@ -138,6 +138,13 @@ class TestSecrets:
         _, secret = decode_key_pair(made["secret_keys"][0])
 
         assert secret != decode_key(made["fingerprint_key"])
+
+    def test_new_makes_a_secret_for_a_webhook_as_well(self, command: Command) -> None:
+        """One that the start takes, and another each time."""
+        made = [tomllib.loads(command("secrets", "new", "--webhook"))["secrets"][0] for _ in range(2)]
+
+        assert len({decode_webhook_secret(secret) for secret in made}) == 2
+        assert set(json.loads(command("secrets", "new", "--webhook", "--json"))) == {"secrets"}
 
     def test_rotate_appends_first_and_moves_to_the_front_second(self, command: Command) -> None:
         """In between, every process verifies with both keys. Old keys are not shown."""

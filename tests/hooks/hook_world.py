@@ -31,7 +31,8 @@ MASK = parse(NUMBER, "").mask
 
 
 def new_secret(name: str = "a") -> str:
-    return f"whsec_{base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()}"
+    drawn = hashlib.sha256(b"of a test: " + name.encode()).digest()
+    return f"whsec_{base64.b64encode(drawn).decode()}"
 
 
 SECRET = new_secret()

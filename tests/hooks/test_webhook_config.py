@@ -96,7 +96,7 @@ def test_a_secret_that_is_none_or_weak_is_refused_and_not_repeated(secret: str, 
     said = fault(secrets=[secret])
     assert said.startswith("webhooks.shop-events.secrets[0]: ")
     assert says in said
-    assert "openssl rand -base64 32" in said
+    assert "otp-service secrets new --webhook" in said
     assert len(secret) < 15 or secret[6:] not in said
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from otp_service import config, wiring
 from otp_service.ports import HookState
-from tests.hooks.hook_world import MASK, SECRET, Got, HookWorld
+from tests.hooks.hook_world import MASK, SECRET, Got, HookWorld, new_secret
 from tests.raw_gateway import RawGateway, http_answer, resets, says
 from tests.test_config import tables
 from tests.world import Server
@@ -23,7 +23,7 @@ def configured(*gateways: RawGateway) -> config.Config:
         {
             "name": f"receiver-{index}",
             "url": f"http://{gateway.host}/events?token=s3cret",
-            "secrets": [SECRET],
+            "secrets": [SECRET if index == 0 else new_secret(f"{index}")],
             "allow": [gateway.host],
         }
         for index, gateway in enumerate(gateways)

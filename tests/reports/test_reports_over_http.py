@@ -36,7 +36,7 @@ from tests.reports.report_world import counted
 from tests.world import Server
 
 SHOP = Client("shop", frozenset({"login", "signup"}))
-SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+SECRET, OTHER_SECRET = ("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
 KEY = new_key()
 MOBILE = "13800138000"
 
@@ -50,6 +50,7 @@ def random_key() -> str:
 
 
 def tables(url: str, gateway: str, **channel: Any) -> dict[str, Any]:
+    other = {key: OTHER_SECRET if value == SECRET else value for key, value in channel.items()}
     common = {"protocol": "sms_aspx", "url": gateway, "password": "demo", "signature": "今信科技", "report_interval": 1}
     return {
         "service": {
@@ -61,7 +62,7 @@ def tables(url: str, gateway: str, **channel: Any) -> dict[str, Any]:
         "limits": {"recipient": []},
         "channels": [
             {"name": "primary", "account": "demo", **common, "reports": "poll", **channel},
-            {"name": "backup", "account": "backup", **common, "reports": "poll", **channel},
+            {"name": "backup", "account": "backup", **common, "reports": "poll", **other},
         ],
         "clients": [{"name": "shop", "key_hashes": [KEY.hash]}],
     }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
+from otp_service.config.key_material import check_word
 from otp_service.config.protocols.templated import TemplatedChannel, check_values, host_address
 
 
@@ -46,4 +47,6 @@ class Aliyun(TemplatedChannel):
     def _stands_in_an_address(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{16,128}", secret.get_secret_value()):
             raise ValueError("too short, or not fit for an address")
+        if secret is not None:
+            check_word(secret.get_secret_value())
         return secret

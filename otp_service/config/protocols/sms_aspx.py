@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from otp_service.config.channel import ChannelSection, http_address
+from otp_service.config.fields import WordSecret
 from otp_service.policy import Window
 
 
@@ -25,8 +26,8 @@ class SmsAspx(ChannelSection):
     extno: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,10}$")] = Field(
         "", description="at most 10 digits, in quotes"
     )
-    report_secret: SecretStr | None = Field(
-        None, min_length=16, description="at least 16 characters, or report_secret_file: who knows it may push reports"
+    report_secret: WordSecret | None = Field(
+        None, description="at least 16 characters, or report_secret_file: who knows it may push reports"
     )
     signature: str = Field(min_length=2, max_length=20, description="2 to 20 characters, without 【】")
 

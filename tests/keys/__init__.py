@@ -1,0 +1,1 @@
+"""The keys of clients and of the service: refused, revoked, rotated, measured."""
