@@ -35,7 +35,7 @@ def show(number: str, config_path: Path | None, as_json: bool) -> None:
         print_json({"at": moment(shown.now), "to": shown.to, "limits": [_document(one) for one in shown.tallies]})
         return
     print_section(
-        "limit", ("limit", "client", "used", "window", "until"), [_row(one, shown.now) for one in shown.tallies]
+        "limit", ("limit", "client", "used", "window", "full until"), [_row(one, shown.now) for one in shown.tallies]
     )
 
 
