@@ -25,7 +25,7 @@ COMMANDS = {
     "trace": "Show what became of a number's sends, and what refuses the next.",
     "channels": "Pause, resume and test a channel.",
     "sends": "Hold back all sends, a country's or a prefix's.",
-    "recipients": "Export what is held on a number, and erase it.",
+    "recipients": "Export what is held on a number, and erase it; stop sends to it.",
     "audit": "Show what administrators did; check that nobody altered it.",
     "keys": "Make API keys and the keys of offline token checks.",
     "secrets": "Make and rotate the service's own secrets.",

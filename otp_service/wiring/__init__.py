@@ -6,7 +6,7 @@ from otp_service.wiring.audit import Doing, acting, acts, audit_trail, examine_a
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
 from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
-from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient
+from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient, suppress_recipient
 from otp_service.wiring.server import ask_server, check_server, check_start
 from otp_service.wiring.worker import build_voices, build_worker
 
@@ -40,6 +40,7 @@ __all__ = [
     "look",
     "look_at_hooks",
     "operations",
+    "suppress_recipient",
     "target_of",
     "trace",
 ]
