@@ -5,8 +5,9 @@ from __future__ import annotations
 from otp_service import locales, recipient
 from otp_service.calls import StartRequest
 from otp_service.errors import FieldError, Forbidden, InvalidRequest, RecipientBlocked, UnknownPurpose
-from otp_service.policy import Client, Policy, Rules
-from otp_service.recipient import NEVER_SENT, Recipient
+from otp_service.number_lists import judge
+from otp_service.policy import EVERYBODY, Client, Policy, Rules
+from otp_service.recipient import NEVER_OPENED, LineType, Recipient
 from otp_service.routes import ChannelRule, eligible
 
 
@@ -37,7 +38,9 @@ class Admission:
         if request.locale is not None and not locales.valid_locale(request.locale):
             raise _invalid("/locale", "write a language tag such as zh-CN or en")
         self.channel(request.channel)
-        return self._reachable(self.recipient(request.to))
+        to = self.recipient(request.to)
+        self.may_receive(client.name, to)
+        return to
 
     def channel(self, channel: str | None) -> None:
         names = [rule.name for rule in self._rules.channels]
@@ -45,9 +48,13 @@ class Admission:
             raise _invalid("/channel", f"there is no such channel; there are: {', '.join(names)}")
 
     def route(self, client: str, purpose: str, to: Recipient, channel: str | None) -> tuple[ChannelRule, ...]:
-        """The channels that may carry this send; only the one that the caller names, if it names one."""
+        """The channels that may carry this send; only the one that the caller names, if it names one.
+
+        A resend comes by here alone, and the lists may have grown since its start.
+        """
         if to.e164 in self._rules.test_numbers:
             return ()
+        self.may_receive(client, to)
         route = eligible(self._rules.channels, client, purpose, to)
         if not route:
             raise RecipientBlocked(
@@ -63,15 +70,29 @@ class Admission:
     def recipient(self, to: str) -> Recipient:
         return recipient.parse(to, self._rules.default_region)
 
-    def _reachable(self, to: Recipient) -> Recipient:
+    def may_receive(self, client: str, to: Recipient) -> None:
         """Depends on the number and the configuration only, never on what is known of an account."""
-        if to.e164 in self._rules.test_numbers:
-            return to
-        if to.line_type in NEVER_SENT:
+        rules = self._rules
+        if to.e164 in rules.test_numbers:
+            return
+        if to.line_type in NEVER_OPENED:
             raise RecipientBlocked(f"Numbers of the type {to.line_type} get no SMS from us; no setting opens them.")
-        if "*" not in self._rules.regions and to.region not in self._rules.regions:
+        said = judge((rules.lists[name] for name in (EVERYBODY, client) if name in rules.lists), to.e164)
+        if said and said.blocks:
+            raise RecipientBlocked(f"This number is on a block list; the setting is {said.setting}.")
+        if said:
+            return
+        if to.line_type in rules.refused_lines:
+            opened = _opened_by(to.line_type)
+            raise RecipientBlocked(f"Numbers of the type {to.line_type} get no SMS from us; {opened}.")
+        if "*" not in rules.regions and to.region not in rules.regions:
             raise RecipientBlocked("Numbers of this country are not served; the setting is routing.regions.")
-        return to
+
+
+def _opened_by(line_type: LineType) -> str:
+    if line_type in {LineType.VOIP, LineType.FIXED_LINE}:
+        return f"the setting is recipients.line_types.{line_type}"
+    return "a single one that takes SMS is opened by recipients.allow"
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:

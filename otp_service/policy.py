@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
+from otp_service.number_lists import Lists
+from otp_service.recipient import NEVER_SENT, LineType
+
 if TYPE_CHECKING:
     from otp_service.routes import ChannelRule
 
@@ -161,6 +164,9 @@ class Rules:
     default_region: str = ""
     regions: frozenset[str] = frozenset()
     """ISO 3166 regions that we send to; `*` is everywhere."""
+    refused_lines: frozenset[LineType] = NEVER_SENT
+    lists: Mapping[str, Lists] = field(default_factory=dict)
+    """Numbers blocked and allowed: by client, and for EVERYBODY."""
     channels: tuple[ChannelRule, ...] = ()
     """The configured channels, in their order."""
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict)

@@ -49,6 +49,17 @@ NEVER_SENT = frozenset(
 )
 """Line types that can't receive an SMS, or only at a price that invites fraud."""
 
+NEVER_OPENED = frozenset(
+    {
+        LineType.PREMIUM_RATE,
+        LineType.SHARED_COST,
+        LineType.PERSONAL_NUMBER,
+        LineType.SATELLITE,
+        LineType.INTERNATIONAL_NETWORK,
+    }
+)
+"""Of these, those by which money is made: no list opens them. Of the rest a team may own a line that takes SMS."""
+
 MAX_SPELLING = 64
 """Characters; E.164 allows 15 digits, the rest is room for blanks and dashes."""
 

@@ -23,7 +23,7 @@ MAX_FUNCTION_LINES = 40
 PURE = {
     "errors", "recipient", "codes", "policy", "messages", "default_texts", "texts", "plain_text", "sms_parts",
     "locales", "tokens", "verification", "keyring", "api_keys", "calls", "routes", "webhook_signature",
-    "egress", "events", "seldom", "masking", "value_template", "safe_pattern",
+    "egress", "events", "seldom", "masking", "value_template", "safe_pattern", "number_lists",
     "audit", "retention",
 }  # fmt: skip
 """The domain's nouns: no I/O, no clock, no framework."""

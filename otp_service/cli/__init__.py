@@ -26,7 +26,7 @@ COMMANDS = {
     "channels": "Pause, resume and test a channel.",
     "sends": "Hold back all sends, a country's or a prefix's.",
     "limits": "Show what is counted of a number, and forget it.",
-    "recipients": "Export what is held on a number, and erase it.",
+    "recipients": "Export what is held on a number, and erase it; stop sends to it.",
     "audit": "Show what administrators did; check that nobody altered it.",
     "keys": "Make, list and revoke API keys; show the keys of offline token checks.",
     "secrets": "Make and rotate the service's own secrets.",

@@ -13,6 +13,7 @@ from otp_service.config import Config
 from otp_service.config.channel import ChannelSection
 from otp_service.errors import ConfigError, InvalidRecipient
 from otp_service.messages import minutes_left
+from otp_service.policy import EVERYBODY
 from otp_service.ports import Balance, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
 from otp_service.store.facts import NO_EVICTION, ServerFacts, Unreachable
@@ -50,6 +51,10 @@ def of_config(config: Config) -> Iterator[Finding]:
         else:
             mend = f"it has no key and can't call; make one with `otp-service keys new {client.name}`"
             yield Finding(Level.WARN, f"client {client.name}", mend)
+    for name, lists in config.number_lists[0].items():
+        where = "recipients" if name == EVERYBODY else f"recipients of {name}"
+        text = f"{len(lists.block)} entries block and {len(lists.allow)} allow numbers and beginnings"
+        yield Finding(Level.OK, where, text)
     if config.test_numbers:
         text = f"{len(config.test_numbers)} numbers have fixed codes; allow them where nothing real is guarded"
         yield Finding(Level.WARN, "test numbers", text)

@@ -32,7 +32,7 @@ _TRY_COLUMNS = ("send", "channel", "outcome", "reason", "gateway's words", "gate
 
 @click.group()
 def recipients() -> None:
-    """Export what is held on a number, and erase it."""
+    """Export what is held on a number, erase it, and stop sends to it."""
 
 
 @recipients.command()
@@ -78,6 +78,47 @@ def erase(number: str, also_limits: bool, reason: str, config_path: Path | None,
     click.echo(f"erased: {_summary(erased.counts)}")
     _print_held("kept", erased.kept)
     _print_elsewhere()
+
+
+@recipients.command()
+@click.argument("number")
+@click.option("--client", "client", metavar="NAME", help="For this client alone; else for all.")
+@reason_option
+@config_option
+@json_option
+def suppress(number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool) -> None:
+    """Send nothing more to NUMBER, at once and without a restart, for two years; starts answer `recipient_blocked`."""
+    _suppress(number, client, reason, config_path, as_json, lift=False)
+
+
+@recipients.command()
+@click.argument("number")
+@click.option("--client", "client", metavar="NAME", help="For this client alone; else for all.")
+@reason_option
+@config_option
+@json_option
+def unsuppress(number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool) -> None:
+    """Send to NUMBER again; also when it was the person who said STOP."""
+    _suppress(number, client, reason, config_path, as_json, lift=True)
+
+
+def _suppress(
+    number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool, *, lift: bool
+) -> None:
+    loaded = installation(config_path)
+    names = [one.name for one in loaded.clients]
+    if client is not None and client not in names:
+        known = ", ".join(names) or "none"
+        raise click.BadParameter(f"no client is called {client!r}; there are {known}", param_hint="--client")
+    chosen = names if client is None else [client]
+    name = "recipients.unsuppress" if lift else "recipients.suppress"
+    with _about(loaded, name, number, reason) as doing:
+        wiring.suppress_recipient(loaded, number, chosen, lift)
+        doing.outcome = f"done: {', '.join(chosen)}"
+    if as_json:
+        print_json({"suppressed": not lift, "clients": chosen})
+        return
+    click.echo(f"{'sends again' if lift else 'nothing more is sent'}: {', '.join(chosen) or 'no client is configured'}")
 
 
 @contextmanager

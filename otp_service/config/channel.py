@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
@@ -15,6 +15,14 @@ from otp_service.policy import Window
 from otp_service.routes import ChannelRule
 
 _WINDOWS = 'limits such as ["5/1h", "10/24h"]'
+_CREDENTIALS = (
+    *("account", "userid", "password", "auth_token", "access_key_id", "access_key_secret", "secret_id", "secret_key"),
+    *("api_key", "api_secret", "signature_secret", "push_secret", "report_secret", "sender_id", "host"),
+)
+"""Keys of the protocols' tables that end up in a line of a request, or in what is signed of one."""
+_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
+_FILLED_IN = re.compile(r"\{\{[^{}]*\}\}")
+_EXTNO = re.compile(r"[ -~]{0,32}")
 _EXTNO_KEY = re.compile(r"(\*|[a-z][a-z0-9_-]{0,31})(/[a-z][a-z0-9_-]{0,31})?")
 
 
@@ -121,7 +129,23 @@ class ChannelSection(Section):
         for key in extnos:
             if not _EXTNO_KEY.fullmatch(key):
                 raise ValueError(f'{key[:32]!r} names nobody; write "client", "client/purpose" or "*/purpose"')
+            if not _EXTNO.fullmatch(extnos[key]):
+                raise ValueError(f"that of {key} holds what no sender may; write at most 32 ASCII characters")
         return extnos
+
+    @field_validator(*_CREDENTIALS, check_fields=False)
+    @classmethod
+    def _is_one_line(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        if not _LINE.fullmatch(value.get_secret_value() if isinstance(value, SecretStr) else value or ""):
+            raise ValueError("holds a line end or another control character")
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None:
+            _split(proxy.get_secret_value())
+        return proxy
 
     @model_validator(mode="after")
     def _answers_before_its_deadline(self) -> Self:
@@ -160,9 +184,21 @@ def _plain(value: object) -> object:
 
 def http_address(url: str, query: str = "") -> str:
     """Check a gateway's address; `query` is a pattern of what may follow the ?. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("not an http:// or https:// address")
+    parts = _split(url)
     if parts.username or parts.password or parts.fragment or not re.fullmatch(query, parts.query):
         raise ValueError("holds a user, a query or a fragment; credentials have their own keys")
     return url
+
+
+def _split(url: str) -> SplitResult:
+    """Raises ValueError for what is no address, and for one with a character that ends a line or that some drop."""
+    if not re.fullmatch(r"[!-~]*", _FILLED_IN.sub("", url)):
+        raise ValueError("holds a blank or a character that is not ASCII; write it as %20 and so on, a host as xn--…")
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port != 0
+    except ValueError:
+        has_port = False
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not has_port:
+        raise ValueError("not an http:// or https:// address")
+    return parts

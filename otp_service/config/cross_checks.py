@@ -33,6 +33,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _regions(config)
     yield from _prices(config)
     yield from _test_numbers(config)
+    yield from config.number_lists[1]
     yield from _listeners(config)
     yield from _templates(config)
     yield from _carried(config)

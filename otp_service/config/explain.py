@@ -98,9 +98,10 @@ def show(path: Path, tables: Mapping[str, Any]) -> str:
             here = None
         if isinstance(part, int):
             name = here.get("name") if isinstance(here, Mapping) else None
-            shown += f".{name}" if isinstance(name, str) and name else f"[{part}]"
+            shown += f".{name}" if isinstance(name, str) and name and name.isprintable() else f"[{part}]"
         else:
-            shown += f".{part}" if shown else part
+            word = part if part.isprintable() else ascii(part)
+            shown += f".{word}" if shown else word
     return shown
 
 

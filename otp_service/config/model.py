@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -13,6 +14,7 @@ from otp_service.config.channel_texts import ChannelTexts, texts_of
 from otp_service.config.cross_checks import contradictions
 from otp_service.config.fields import Locale, Name
 from otp_service.config.protocols import AnyChannel
+from otp_service.config.recipients import Recipients, lists_of
 from otp_service.config.retention import RetentionSection
 from otp_service.config.section import Section
 from otp_service.config.sections import (
@@ -28,6 +30,7 @@ from otp_service.config.sections import (
 )
 from otp_service.config.spend import Spend
 from otp_service.config.webhooks import WebhookSection
+from otp_service.number_lists import Lists
 from otp_service.recipient import parse as parse_recipient
 
 
@@ -40,6 +43,7 @@ class Config(Section):
     limits: Limits = Limits()
     spend: Spend = Spend()
     routing: Routing = Routing()
+    recipients: Recipients = Recipients()
     delivery: Delivery = Delivery()
     retention: RetentionSection = RetentionSection()
     channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
@@ -56,6 +60,11 @@ class Config(Section):
     def named_lists(cls) -> frozenset[str]:
         """Lists whose items have names, by which the environment finds them."""
         return frozenset({"channels", "clients", "webhooks"})
+
+    @cached_property
+    def number_lists(self) -> tuple[Mapping[str, Lists], list[str]]:
+        """The lists by client, and what is wrong with them: read once, because they may be long."""
+        return lists_of(self)
 
     def contradictions(self) -> list[str]:
         """What is wrong between tables that are each in order, one line each."""
@@ -85,6 +94,8 @@ class Config(Section):
             spend=self.spend.domain({one.name: one.spend for one in self.clients if one.spend is not None}),
             default_region=self.service.default_region,
             regions=frozenset(self.routing.regions or filter(None, [self.service.default_region])),
+            refused_lines=self.recipients.refused_lines(),
+            lists=self.number_lists[0],
             channels=tuple(channel.rule(place) for place, channel in enumerate(self.channels)),
             test_numbers={entry.e164: entry for entry in self._fixed_codes()},
             listened=frozenset(webhook.client or policy.EVERYBODY for webhook in self.webhooks),

@@ -23,6 +23,7 @@ from otp_service.config.fields import (
     Name,
 )
 from otp_service.config.key_material import decode_key, decode_key_pair
+from otp_service.config.recipients import WithLists
 from otp_service.config.section import Section
 from otp_service.config.spend import CAP, Money
 
@@ -183,7 +184,7 @@ class Delivery(Section):
     drain_seconds: Int = Field(10, ge=1, le=DRAIN_SECONDS, description=f"1 to {DRAIN_SECONDS}")
 
 
-class Client(Section):
+class Client(WithLists):
     name: Name = Field(description=NAME_HINT)
     key_hashes: Annotated[tuple[str, ...], Items] = Field(
         (), max_length=2, description="at most two hashes, as `otp-service keys new` prints them"

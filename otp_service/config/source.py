@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from otp_service.config import explain
 from otp_service.config.model import Config
+from otp_service.config.recipients import KEYS as LIST_KEYS
 from otp_service.config.sections import BUILT_IN_PURPOSES
 from otp_service.errors import ConfigError
 
@@ -67,6 +68,7 @@ def parse(tables: Tables, environ: Mapping[str, str], folder: Path) -> Config:
         if match := _VARIABLE.fullmatch(variable):
             reading.overlay(variable, [part.lower() for part in (match[1], *match[2].split("__"))], environ[variable])
     reading.read_secret_files(Config, reading.tables, ())
+    reading.place_list_files()
     return reading.config()
 
 
@@ -165,6 +167,19 @@ class _Reading:
             else:
                 table[name] = content
 
+    def place_list_files(self) -> None:
+        """A list's file that the file names begins where that file lies; one that the environment names does not."""
+        clients = self.tables.get("clients")
+        self._place(self.tables.get("recipients"), ("recipients",))
+        for index, client in enumerate(clients if isinstance(clients, list) else ()):
+            self._place(client, ("clients", index))
+
+    def _place(self, table: Any, path: explain.Path) -> None:
+        for key in (f"{key}_file" for key in LIST_KEYS):
+            file = table.get(key) if isinstance(table, dict) else None
+            if isinstance(file, str) and file and (*path, key) not in self._variables:
+                table[key] = str(self._folder / file)
+
     def _content(self, file: Path, where: str) -> str | None:
         try:
             return file.read_text("utf-8-sig").rstrip("\r\n")
@@ -202,6 +217,9 @@ def _spelling(table: Mapping[str, Any], word: str) -> str:
 
 
 def _twin(key: str) -> str:
+    """The other way to give this key; "" for a list, which may stand in the file and in one of its own."""
+    if key.removesuffix("_file") in LIST_KEYS:
+        return ""
     return key.removesuffix("_file") if key.endswith("_file") else f"{key}_file"
 
 

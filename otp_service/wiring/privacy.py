@@ -51,10 +51,19 @@ def erase_recipient(config: Config, number: str, also_limits: bool) -> Erased:
         return desk.data.erase(desk.subject(number), also_limits)
 
 
+def suppress_recipient(config: Config, number: str, clients: Sequence[str], lift: bool = False) -> None:
+    """Send nothing more to this number, or send again, for these clients. Raises InvalidRecipient, StoreDown."""
+    with _Desk.of(config) as desk:
+        subject = desk.subject(number)
+        for name in clients:
+            desk.store.suppress(subject.partition, subject.owners[name], lift)
+
+
 @dataclass(frozen=True, slots=True)
 class _Desk:
     config: Config
     data: PersonalData
+    store: store.RedisStore
     verifier: Verifier
 
     @classmethod
@@ -65,9 +74,9 @@ class _Desk:
         channels = [channel.name for channel in config.channels]
         webhooks = [webhook.domain() for webhook in config.webhooks]
         data = store.RedisPersonalData(client, keyring, prefix, channels, webhooks, scripts)
-        verifier = Verifier(store.RedisStore(client, prefix, scripts), keyring, config.rules())
+        kept = store.RedisStore(client, prefix, scripts)
         try:
-            yield cls(config, data, verifier)
+            yield cls(config, data, kept, Verifier(kept, keyring, config.rules()))
         finally:
             client.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from otp_service import config, wiring
+from otp_service.errors import RecipientBlocked
 from otp_service.policy import Client
 from otp_service.verifier import StartRequest
 from tests.cli.conftest import Command
@@ -142,3 +143,19 @@ class TestErase:
         assert mend in desk.command.err
         assert len(desk.command.err.splitlines()) == 1
         assert number not in desk.command.err or number == "12"
+
+
+class TestSuppress:
+    def test_stops_every_send_at_once_until_it_is_lifted(self, desk: Desk) -> None:
+        """Through Redis: nothing is restarted, and the trail says who did it."""
+        assert desk("suppress", "138 0013 8000", "--reason", "she is bombed") == "nothing more is sent: app\n"
+        with pytest.raises(RecipientBlocked):
+            desk.start()
+        assert desk.json("unsuppress", NUMBER, "--client", "app") == {"suppressed": False, "clients": ["app"]}
+        assert desk.start()
+        assert [act["act"] for act in desk.audit()][::2] == ["recipients.suppress", "recipients.unsuppress"]
+
+    def test_knows_no_client_that_is_not_configured(self, desk: Desk) -> None:
+        desk("suppress", NUMBER, "--client", "ap")
+        assert desk.command.status == 2
+        assert "there are app" in desk.command.err

@@ -24,16 +24,19 @@ def pointers(document):
     "code", ["", "1", "12345", "12345678901", "1" * 60_000, 123456, True, {}, [], ["1"], 1.5, "abcdef"]
 )
 def test_t13_what_is_no_code_is_a_400_at_code_and_not_counted(api, code):
+    """T13: of any type and length; the verifier is never asked."""
     document = refused(api, api.post("/v1/verifications/ver_1/check", {"code": code}))
     assert pointers(document) == ["/code"]
 
 
 @pytest.mark.parametrize("body", [{"code": None}, {}])
 def test_t13_a_missing_code_is_a_400_at_code_and_not_counted(api, body):
+    """T13: null is a field not given."""
     assert pointers(refused(api, api.post("/v1/verifications/ver_1/check", body))) == ["/code"]
 
 
 def test_t13_a_code_of_a_million_characters_is_more_than_a_body_may_hold(api):
+    """T13."""
     refused(api, api.post("/v1/verifications/ver_1/check", {"code": "1" * 10**6}), 413)
 
 
@@ -41,12 +44,14 @@ def test_t13_a_code_of_a_million_characters_is_more_than_a_body_may_hold(api):
     "code", ["３４５６７８", "345 678", "345-678", " 345678\n", "３４５\u3000６７８", "345\u2011678"]
 )
 def test_t15_full_width_digits_blanks_and_hyphens_are_folded(api, code):
+    """T15: before the verifier sees them."""
     assert api.post("/v1/verifications/ver_1/check", {"code": code}).status_code == 200
     assert api.verifier.asked[0][3].code == "345678"
 
 
 @pytest.mark.parametrize("code", ["٣٤٥٦٧٨", "३४५६७८", "34_5678", "345678x", "+345678", "3456٧8", "0x3456", "345.678"])
 def test_t15_other_digits_are_a_400_and_not_counted(api, code):
+    """T15: Arabic digits, an underscore, a sign, another base."""
     assert pointers(refused(api, api.post("/v1/verifications/ver_1/check", {"code": code}))) == ["/code"]
 
 
@@ -76,6 +81,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 def test_t53_a_malformed_body_is_a_400_that_does_not_repeat_it(api, body):
+    """T53: depth, duplicate keys, NaN, endless integers, broken text."""
     document = refused(api, api.call("POST", "/v1/verifications", body))
     assert document["problem"] == "invalid_request"
     assert document["errors"]
@@ -118,12 +124,14 @@ def status_of(api, environ):
 
 
 def test_t53_a_body_that_declares_100_mb_is_refused_unread(api):
+    """T53."""
     body = Endless()
     assert status_of(api, environ(api, body, CONTENT_LENGTH="100000000")) == 413
     assert body.read_bytes == 0
 
 
 def test_t53_a_chunked_body_is_read_no_further_than_the_limit(api):
+    """T53."""
     body = Endless()
     assert status_of(api, environ(api, body, HTTP_TRANSFER_ENCODING="chunked")) == 413
     assert body.read_bytes == 64 * 1024 + 1
@@ -166,6 +174,7 @@ def test_the_limit_is_64_kib_to_the_byte(api, size):
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
 def test_t53_a_compressed_body_is_refused(api, encoding):
+    """T53: nothing is ever unpacked."""
     refused(api, api.post("/v1/verifications", START, Content_Encoding=encoding), 415)
 
 
@@ -250,6 +259,7 @@ def test_ten_thousand_unknown_fields_have_a_short_answer(api):
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb", "a\x7fb", "a\x00b"])
 def test_t51_an_idempotency_key_beyond_printable_ascii_is_a_400(api, key):
+    """T51."""
     body = io.BytesIO(json.dumps(START).encode())
     asked = environ(api, body, CONTENT_LENGTH=str(len(body.getvalue())), HTTP_IDEMPOTENCY_KEY=key)
     assert status_of(api, asked) == 400
@@ -258,5 +268,6 @@ def test_t51_an_idempotency_key_beyond_printable_ascii_is_a_400(api, key):
 
 @pytest.mark.parametrize("key", ["}{*", "../..", "a\"b'c"])
 def test_t52_a_plain_but_odd_idempotency_key_is_only_text(api, key):
+    """T52."""
     assert api.post("/v1/verifications", START, Idempotency_Key=key).status_code == 201
     assert api.verifier.asked[0][3].key == key

@@ -85,6 +85,7 @@ def test_a_request_id_that_is_an_api_key_is_replaced(api):
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "a\x1b[31m", "ä", "a;b", "<script>", "a\\nb", "%0a"])
 def test_t51_any_other_request_id_is_replaced(api, name):
+    """T51: line ends, colours, markup and other scripts."""
     assert api.get("/livez", X_Request_Id=name).headers["X-Request-Id"] != name
 
 

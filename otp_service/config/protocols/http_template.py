@@ -134,8 +134,6 @@ class HttpTemplate(FreeSection):
         http_address(url, query=r"[!-~ ]*")
         if "{{" in urlsplit(url).netloc:
             raise ValueError("holds {{ }} before the path; write the host itself")
-        if re.search(r"[^!-~]", re.sub(r"\{\{[^{}]*\}\}", "", url)):
-            raise ValueError("holds a blank or a character that is not ASCII; write it as %20 and so on")
         return url
 
     @model_validator(mode="after")
