@@ -18,6 +18,7 @@ _PRELUDES = {
     "take": ("common", "windows"),
     "record": ("common", "queue", "reports"),
     "settle": ("common", "reports"),
+    "tell": ("common", "reports"),
     "report": ("common", "queue", "reports"),
     "wake": ("common", "queue"),
 }
@@ -40,6 +41,7 @@ _NAMES = (
     "take",
     "record",
     "settle",
+    "tell",
     "wake",
     "report",
     "note",

@@ -66,7 +66,9 @@ def post(path: str, key: str, body: Any, **headers: str) -> bytes:
     """A POST as it stands on the wire."""
     content = json.dumps(body).encode()
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"POST {path} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{more}"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n{more}"
+    )
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
