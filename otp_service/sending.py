@@ -181,7 +181,7 @@ class Sending:
     def _rotate(self, view: View, id: VerificationId, terms: SendTerms) -> SendTerms:
         """The next code's digest; nothing where there is no code: an ended one, a test number.
 
-        For `deliver: false` it is of a binding that nobody knows, as the first one: the same work, and no code is right.
+        For `deliver: false` it is of a binding that nobody knows, as the first: the same work, and no code is right.
         """
         if view.seed is None or view.binding is None or view.row.test:
             return terms

@@ -15,14 +15,13 @@ from otp_service.ports import Outcome, Reason, TryResult
 from otp_service.routes import ChannelRule
 from otp_service.verification import Delivery, Verification
 from tests.attacks.http_api import Api
-from tests.attacks.wire import Answer
+from tests.attacks.wire import Answer, never_given
 from tests.reports.report_world import at_a_desk, hear, row
 from tests.world import BANK, SHOP, FakeGateway, Server, World, refused, silent
 
 KNOWN, UNKNOWN = "+8613800138000", "+8613900139000"
 ACCOUNTS = ((KNOWN, True), (UNKNOWN, False))
 LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
-NEVER_GIVEN = "123456"
 
 
 def look_of(answer: Answer) -> Any:
@@ -116,7 +115,7 @@ def test_another_clients_id_and_one_that_was_never_given_are_one_answer_and_one_
     """T22: the same 404, headers and body, and the same commands in Redis."""
     api = Api(real_world)
     id = api.start(KNOWN).json()["id"]
-    never = id[:-12] + "".join("0" if char != "0" else "1" for char in id[-12:])
+    never = never_given(id)
     for method, path, body in (
         ("GET", "", None),
         ("DELETE", "", None),

@@ -10,6 +10,8 @@ import pytest
 from tests.attacks.conftest import Apis
 from tests.world import World
 
+pytestmark = pytest.mark.xdist_group("apis")
+
 MAX_ATTEMPTS = 5
 
 

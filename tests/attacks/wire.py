@@ -52,6 +52,12 @@ class Line:
         self.write(request)
         return self.read()
 
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self._reader.close()
         self._socket.close()
@@ -60,6 +66,11 @@ class Line:
         while line := self._reader.readline().rstrip(b"\r\n").decode("latin-1"):
             name, _, value = line.partition(":")
             yield name, value.strip()
+
+
+def never_given(id: str) -> str:
+    """One that is spelt as this one is and lies in its partition, and that nobody was given."""
+    return id[:6] + "".join("1" if char == "0" else "0" for char in id[6:18]) + id[18:]
 
 
 def post(path: str, key: str, body: Any, **headers: str) -> bytes:
@@ -82,9 +93,7 @@ def release_together(
     answers: list[Answer] = []
     with ExitStack() as stack:
         where = cycle(addresses)
-        lines = [Line(next(where)) for _ in range(min(connections, len(requests)))]
-        for line in lines:
-            stack.callback(line.close)
+        lines = [stack.enter_context(Line(next(where))) for _ in range(min(connections, len(requests)))]
         for first in range(0, len(requests), len(lines)):
             wave = requests[first : first + len(lines)]
             for line, request in zip(lines, wave, strict=False):
