@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from otp_service import recipient, snapshot
+from otp_service import codes, recipient, snapshot
 from otp_service.admission import Admission
 from otp_service.availability import Availability
 from otp_service.calls import Asking, ResendRequest, StartRequest

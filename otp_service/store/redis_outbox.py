@@ -160,7 +160,7 @@ class RedisOutbox:
         return len(due), [end for end in ends if end is not None]
 
     async def _wake_one(self, partition: int, member: str) -> Finished | None:
-        """`e:<id>` is an end, `a:<id>` an approval, `r:<id>` the report of a played send, `<send>:<id>` an open send."""
+        """`e:<id>` is an end, `a:<id>` an approval, `r:<id>` a played send's report, `<send>:<id>` an open send."""
         first, _, id = member.partition(":")
         kind, send = (first, "") if first in ("a", "e", "r") else ("d", first)
         reply = await self._trips.script("wake", self._send_keys(partition, id), [kind, id, send, GROUP])

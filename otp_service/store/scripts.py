@@ -17,7 +17,7 @@ _PRELUDES = {
     "charge": ("common", "windows"),
     "take": ("common", "windows"),
     "record": ("common", "queue", "reports"),
-    "settle": ("common", "reports"),
+    "settle": ("common", "windows", "reports"),
     "tell": ("common", "reports"),
     "report": ("common", "queue", "reports"),
     "wake": ("common", "queue"),

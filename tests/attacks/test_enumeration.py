@@ -17,7 +17,7 @@ from otp_service.verification import Delivery, Verification
 from tests.attacks.http_api import Api
 from tests.attacks.wire import Answer, never_given
 from tests.reports.report_world import at_a_desk, hear, row
-from tests.world import BANK, SHOP, FakeGateway, Server, World, refused, silent
+from tests.world import BANK, SHOP, UNLIMITED, FakeGateway, Server, World, refused, silent
 
 KNOWN, UNKNOWN = "+8613800138000", "+8613900139000"
 ACCOUNTS = ((KNOWN, True), (UNKNOWN, False))
@@ -96,7 +96,7 @@ def commands(world: World, call: Callable[[], object]) -> int:
 @pytest.mark.parametrize("resend", ["reuse", "rotate"])
 def test_redis_has_the_same_work_for_known_and_unknown_accounts(real_server: Server, resend: str) -> None:
     """T33, T34: what takes no other way takes no other time."""
-    world = World(real_server, cooldown=(0,), max_sends=10, resend=resend).with_rules(limits=Limits((), (), ()))
+    world = World(real_server, UNLIMITED, cooldown=(0,), max_sends=10, resend=resend)
     api = Api(world)
     work = []
     for to, deliver in ACCOUNTS:
