@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 from itsdangerous import Signer, TimestampSigner
+from pydantic import ValidationError
 
 from otp_service import tokens
+from otp_service.config.sections import Purpose
 from otp_service.keyring import Keyring
 from otp_service.policy import TOKEN_LEEWAY_SECONDS
 from otp_service.store import connect, connect_async
@@ -71,6 +74,7 @@ def test_an_approved_code_is_refused_from_then_on_by_id_by_number_and_at_a_fresh
         assert by_number(node, code).outcome == "already_approved"
 
 
+@pytest.mark.xdist_group("apis")
 def test_an_approved_code_is_refused_by_another_process(apis: Apis, unlimited: World) -> None:
     """T19: on another node."""
     id = unlimited.start().verification.id
@@ -190,6 +194,15 @@ def test_a_code_lives_to_its_last_millisecond(server: Server, ttl: int) -> None:
     assert api.check(early, code=codes[0], session="a").outcome == "ok"
     world.move_clock(0.001)
     assert api.check(late, code=codes[1], session="b").outcome == "expired"
+
+
+@pytest.mark.parametrize("ttl", [59, 601, 1801])
+def test_no_code_is_configured_to_live_longer_than_it_may(ttl: int) -> None:
+    """T24: ten minutes, or up to thirty where the file says that it knows."""
+    with pytest.raises(ValidationError, match="ttl"):
+        Purpose(ttl=ttl)
+    with pytest.raises(ValidationError, match="ttl") if ttl != 601 else nullcontext():
+        Purpose(ttl=ttl, allow_long_ttl=True)
 
 
 # --- resend -----------------------------------------------------------------------------------------------------------
