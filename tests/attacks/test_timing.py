@@ -151,7 +151,8 @@ def test_no_time_tells_what_the_answer_does_not(
     control = welch(halves[::2], halves[1::2])
     print(
         f"{case.__name__}: {len(ones)} calls a class, t = {found.t:.2f}, gap = {found.gap * 1e6:.2f} µs; "
-        f"control t = {control.t:.2f}, gap = {control.gap * 1e6:.2f} µs; mean {fmean(ones) * 1e6:.0f} µs"
+        f"control t = {control.t:.2f}, gap = {control.gap * 1e6:.2f} µs; mean {fmean(ones) * 1e6:.0f} µs",
+        flush=True,
     )
     if calls >= ENOUGH:
         assert abs(control.t) < MOST_T
