@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from otp_service.calls import Asking
+from otp_service.delivery.playing import Seen
 from otp_service.policy import Limits, Window
-from otp_service.ports import Outcome, Reason, TryResult
+from otp_service.ports import Outcome, Reason, TryResult, Verdict
 from otp_service.routes import ChannelRule
 from otp_service.verification import Delivery, Verification
 from tests.attacks.http_api import Api
 from tests.attacks.wire import Answer, never_given
 from tests.reports.report_world import at_a_desk, hear, row
-from tests.world import BANK, SHOP, UNLIMITED, FakeGateway, Server, World, refused, silent
+from tests.world import ACCEPTED, BANK, SHOP, UNLIMITED, FakeGateway, Server, World, refused
 
 KNOWN, UNKNOWN = "+8613800138000", "+8613900139000"
 ACCOUNTS = ((KNOWN, True), (UNKNOWN, False))
+NO_LIMITS: dict[str, Any] = dict.fromkeys(("recipient", "failures", "client_ip", "prefix"), ())
 LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
 
 
@@ -73,6 +76,36 @@ def test_known_and_unknown_accounts_are_answered_alike_until_every_limit_is_full
     for step, (known, unknown) in enumerate(zip(*looks, strict=True)):
         assert known == unknown, f"step {step}"
     assert {200, 201, 400, 410, 422, 429} <= {status for status, *_ in looks[0]}
+
+
+BUCKETS = ("recipient", "session", "client_ip", "device", "prefix", "country", "client", "installation")
+
+
+@pytest.mark.parametrize("limit", BUCKETS)
+def test_a_full_limit_is_full_alike_and_starts_of_either_kind_fill_it_alike(server: Server, limit: str) -> None:
+    """T36: the same 429, `limit` and Retry-After."""
+    said = {"session": "s", "client_ip": "192.0.2.1", "device": "d"}
+    looks = []
+    for fillers in (True, False):
+        for to, deliver in (("+8613800138000", True), ("+8613800138001", False)):
+            world = World(server, Limits(**{**NO_LIMITS, limit: (Window(2, 3600),)}), cooldown=(1,))
+            server.client.flushall()
+            server.client.set("test:now", 1_800_000_000_000)
+            api = Api(world)
+            for n in range(2):
+                filler = to if limit == "recipient" else f"+861380013800{n + 2}"
+                assert (
+                    api.start(
+                        filler,
+                        deliver=fillers,
+                        **{**said, "session": said["session"] if limit == "session" else str(n)},
+                    ).status
+                    == 201
+                )
+                world.move_clock(2)
+            looks.append(look_of(api.start(to, deliver=deliver, **said)))
+    assert looks[0][0] == 429
+    assert looks == [looks[0]] * 4
 
 
 @pytest.mark.parametrize("to", ["+8613800138000", "+16502530000", "+4420", "+86108888888", "+881612345678", "12"])
@@ -227,17 +260,33 @@ def test_a_channels_own_limit_for_a_number_fills_for_unknown_accounts_as_well(wo
 
 def test_a_caller_that_waits_hears_of_the_first_try_of_an_unknown_account_as_of_a_known_ones(world: World) -> None:
     """T33: where the first channel refuses at once and the second takes its time, `wait` ends after the first."""
-    first, second = world.gateways
-    first.answers = [refused(Reason.BALANCE)] * 9
-    second.answers, second.answer_within = [silent(0.6)] * 9, 2.0
+    heard = asyncio.Event()
+
+    async def late() -> TryResult:
+        await heard.wait()
+        return ACCEPTED
+
+    world.gateways[0].answers = [refused(Reason.BALANCE)]
+    world.gateways[1] = FakeGateway("backup", [late], answer_within=30.0, deadline=30.0)
     seen = []
+
+    async def ask(to: str, deliver: bool) -> None:
+        waiting = Asking(wait=5)
+        started = await asyncio.to_thread(lambda: world.start(to, deliver=deliver, asking=waiting))
+        seen.append(started.verification.delivery)
 
     async def work() -> None:
         async with world.working():
-            for to, deliver in ACCOUNTS:
-                ask = lambda to=to, deliver=deliver: world.start(to, deliver=deliver, asking=Asking(wait=5))  # noqa: E731
-                seen.append((await asyncio.to_thread(ask)).verification.delivery)
-                await world.is_idle()
+            await ask(KNOWN, deliver=True)
+            heard.set()
+            await world.is_idle()
+        worker, outbox = world.worker("w2")
+        worker._delivery._repertoire._seen.append(Seen(0.0, 3600.0, Verdict.ACCEPTED, time.monotonic()))
+        running = asyncio.create_task(worker.run(drain_seconds=0.0))
+        await ask(UNKNOWN, deliver=False)
+        worker.stop()
+        await running
+        await outbox.aclose()
 
     asyncio.run(work())
     assert seen == [Delivery.TRYING, Delivery.TRYING]
@@ -245,6 +294,7 @@ def test_a_caller_that_waits_hears_of_the_first_try_of_an_unknown_account_as_of_
 
 def test_an_unknown_account_is_put_off_and_tried_again_while_gateways_say_later(world: World) -> None:
     """T33: `trying` until they are back, then `accepted`; where they never are, `expired`, as a known one's."""
+    world.freeze_clock()
     for gateway in world.gateways:
         gateway.answers = [LATER] * 4
     unknown = played(world, others=4)
@@ -264,25 +314,24 @@ def test_an_unknown_account_waits_while_every_channel_is_open_or_paused(world: W
 
 
 @pytest.mark.parametrize("starts", [3, pytest.param(1000, marks=pytest.mark.slow)])
-def test_no_start_waits_for_a_gateway_that_takes_its_time(real_world: World, starts: int) -> None:
+def test_no_start_waits_for_a_gateway_that_takes_its_time(real_server: Server, starts: int) -> None:
     """T35: every start is answered while the gateway has not answered one."""
+    world = World(real_server, UNLIMITED)
     answered = asyncio.Event()
-    gateway = FakeGateway("primary", answer_within=30.0, deadline=30.0)
-    real_world.gateways[0] = gateway
 
     async def late() -> TryResult:
         await answered.wait()
-        return TryResult(Outcome.ACCEPTED)
+        return ACCEPTED
 
-    gateway.answers = [late] * starts
+    world.gateways[0] = FakeGateway("primary", [late] * starts, answer_within=30.0, deadline=30.0)
 
     async def work() -> None:
-        async with real_world.working():
-            ask = lambda n: real_world.start(f"+86138{n:08d}")  # noqa: E731
+        async with world.working():
+            ask = lambda n: world.start(f"+86138{n:08d}")  # noqa: E731
             ids = [(await asyncio.to_thread(ask, n)).verification.id for n in range(starts)]
             assert not answered.is_set()
             answered.set()
-            await real_world.is_idle()
-            assert {real_world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}
+            await world.is_idle()
+            assert {world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}
 
     asyncio.run(work())
