@@ -82,15 +82,15 @@ BUCKETS = ("recipient", "session", "client_ip", "device", "prefix", "country", "
 
 
 @pytest.mark.parametrize("limit", BUCKETS)
-def test_a_full_limit_is_full_alike_and_starts_of_either_kind_fill_it_alike(server: Server, limit: str) -> None:
+def test_a_full_limit_is_full_alike_and_starts_of_either_kind_fill_it_alike(real_server: Server, limit: str) -> None:
     """T36: the same 429, `limit` and Retry-After."""
     said = {"session": "s", "client_ip": "192.0.2.1", "device": "d"}
     looks = []
     for fillers in (True, False):
         for to, deliver in (("+8613800138000", True), ("+8613800138001", False)):
-            world = World(server, Limits(**{**NO_LIMITS, limit: (Window(2, 3600),)}), cooldown=(1,))
-            server.client.flushall()
-            server.client.set("test:now", 1_800_000_000_000)
+            world = World(real_server, Limits(**{**NO_LIMITS, limit: (Window(2, 3600),)}), cooldown=(1,))
+            real_server.client.flushall()
+            real_server.client.set("test:now", 1_800_000_000_000)
             api = Api(world)
             for n in range(2):
                 filler = to if limit == "recipient" else f"+861380013800{n + 2}"

@@ -64,12 +64,12 @@ def test_a_resend_refills_nothing(server: Server, resend: str, by_id: bool) -> N
 @pytest.mark.parametrize("limit", ["recipient", "client_ip", "prefix", "session", "device"])
 @pytest.mark.parametrize("ahead", [0.0, 0.5, 0.999])
 def test_no_rolling_window_holds_more_than_its_limit_wherever_its_edge_lies(
-    server: Server, limit: str, ahead: float
+    real_server: Server, limit: str, ahead: float
 ) -> None:
     """T10: twice the limit, asked for across an edge of the clock's hours, and at a random place."""
     window = Window(5, 3600)
     world = World(
-        server, Limits(**{**dict.fromkeys(("recipient", "failures", "client_ip", "prefix"), ()), limit: (window,)})
+        real_server, Limits(**{**dict.fromkeys(("recipient", "failures", "client_ip", "prefix"), ()), limit: (window,)})
     )
     world.freeze_clock()
     api = Api(world)
