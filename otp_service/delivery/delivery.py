@@ -78,7 +78,7 @@ class _Round:
     rests: dict[str, float] = field(default_factory=dict)
     """Seconds after which a channel may be asked for this send again, as it said itself."""
     first: float | None = None
-    """Seconds until the first try had an outcome."""
+    """Seconds until the first try had an outcome; None while none has, or where that one was the end."""
     played: Played | None = None
     """What it leaves behind, where it was only played."""
 
@@ -176,18 +176,17 @@ class Delivery:
     def _remember(self, current: _Round, ending: Verdict | None) -> None:
         """How a real send went and how long it took, to play the next `deliver: false` by."""
         if current.asked and ending is not None:
-            whole = time.monotonic() - current.began
-            self._repertoire.remember(whole if current.first is None else current.first, whole, ending)
+            self._repertoire.remember(current.first, time.monotonic() - current.began, ending)
 
     async def _play(self, current: _Round, step: Pretend, plan: Plan) -> tuple[Verdict, int]:
         """Take as long as one of the latest sends, and come to its end: an unknown account looks like a known one."""
         if not step.channel:
             return again(step.left)
         seen = self._repertoire.draw()
-        await asyncio.sleep(seen.first)
-        if seen.first < seen.whole:
+        if seen.first is not None:
+            await asyncio.sleep(seen.first)
             await self._outbox.tell(current.entry)
-            await asyncio.sleep(seen.whole - seen.first)
+        await asyncio.sleep(seen.whole - (seen.first or 0.0))
         if seen.ending is Verdict.LATER:
             return again(step.left)
         windows = next(one.windows for one in plan.candidates if one.channel == step.channel)
@@ -239,7 +238,7 @@ class Delivery:
         call = Call(channel.name, judgement, result, round(took * 1000), holder)
         record = self._outbox.record(current.entry, begun, current.fence, result, round(took * 1000))
         await asyncio.gather(record, self._note(call))
-        if current.first is None:
+        if current.first is None and result.outcome is not Outcome.ACCEPTED:
             current.first = time.monotonic() - current.began
         return result
 

@@ -19,15 +19,15 @@ _FRESH_SECONDS = 60.0
 class Seen:
     """How one send went."""
 
-    first: float
-    """Seconds until its first try had an outcome."""
+    first: float | None
+    """Seconds until its first try had an outcome; None where that one brought the end with it."""
     whole: float
     """Seconds until its end, or until it was put off."""
     ending: Verdict
     at: float = float("-inf")
 
 
-_AT_FIRST = Seen(0.05, 0.05, Verdict.ACCEPTED)
+_AT_FIRST = Seen(None, 0.05, Verdict.ACCEPTED)
 """Before a worker has sent anything: a gateway that is near and well."""
 
 
@@ -37,8 +37,8 @@ class Repertoire:
     def __init__(self) -> None:
         self._seen = deque([_AT_FIRST], maxlen=_MOST)
 
-    def remember(self, first: float, whole: float, ending: Verdict) -> None:
-        self._seen.append(Seen(min(first, whole), whole, ending, time.monotonic()))
+    def remember(self, first: float | None, whole: float, ending: Verdict) -> None:
+        self._seen.append(Seen(first, whole, ending, time.monotonic()))
 
     def draw(self) -> Seen:
         """One of the last minute, else the latest."""

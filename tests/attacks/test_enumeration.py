@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -290,6 +291,21 @@ def test_a_caller_that_waits_hears_of_the_first_try_of_an_unknown_account_as_of_
 
     asyncio.run(work())
     assert seen == [Delivery.TRYING, Delivery.TRYING]
+
+
+def test_a_caller_that_waits_hears_that_it_was_accepted_of_either_kind(world: World) -> None:
+    """T33: `accepted` comes with the first outcome, not a moment after it."""
+    seen = []
+
+    async def work() -> None:
+        async with world.working():
+            for n, (to, deliver) in enumerate(ACCOUNTS * 3):
+                ask = partial(world.start, to, deliver=deliver, session=str(n // 2), asking=Asking(wait=5))
+                seen.append((await asyncio.to_thread(ask)).verification.delivery)
+
+    world.with_rules(limits=UNLIMITED)
+    asyncio.run(work())
+    assert seen == [Delivery.ACCEPTED] * 6
 
 
 def test_an_unknown_account_is_put_off_and_tried_again_while_gateways_say_later(world: World) -> None:
