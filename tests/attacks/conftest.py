@@ -33,6 +33,7 @@ failures = []
 client_ip = []
 prefix = []
 disable_after = 0
+spray_brake = false
 [[channels]]
 name = "primary"
 protocol = "sms_aspx"
