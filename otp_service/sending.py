@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from otp_service import recipient, snapshot
+from otp_service import codes, recipient, snapshot
 from otp_service.admission import Admission
 from otp_service.availability import Availability
 from otp_service.calls import Asking, ResendRequest, StartRequest
@@ -179,12 +179,16 @@ class Sending:
             return terms  # only its name is left, for the cooldown
 
     def _rotate(self, view: View, id: VerificationId, terms: SendTerms) -> SendTerms:
-        """The next code's digest; nothing where there is no code: an ended one, a test number, `deliver: false`."""
-        if view.seed is None or view.binding is None or view.row.test or not view.deliver:
+        """The next code's digest; nothing where there is no code: an ended one, a test number.
+
+        For `deliver: false` it is of a binding that nobody knows, as the first: the same work, and no code is right.
+        """
+        if view.seed is None or view.binding is None or view.row.test:
             return terms
+        binding = view.binding if view.deliver else codes.new_seed()
         kid, counter = view.row.kid, view.counter + 1
         code = self._keyring.code(kid, id.text, view.seed, counter, view.row.code_length)
-        return replace(terms, rotated=(counter, self._keyring.digest(kid, view.binding, code)))
+        return replace(terms, rotated=(counter, self._keyring.digest(kid, binding, code)))
 
     def _test_number(self, e164: str) -> TestNumber | None:
         return self._rules.test_numbers.get(e164)

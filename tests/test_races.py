@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from otp_service.errors import Problem, RateLimited
 from otp_service.policy import Limits, Window
-from otp_service.store import connect, connect_async
 from otp_service.verification import Status
 from otp_service.verifier import ResendRequest, TokenRequest
 from tests.world import NUMBER, SHOP, UNLIMITED, Server, World
@@ -53,99 +49,6 @@ def unlimited(real_server: Server) -> World:
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
-
-
-def race_right_codes(world: World, rounds: int) -> None:
-    for n in range(rounds):
-        id = world.start(session=str(n)).verification.id
-        code = world.code_of(id)
-        said = together([lambda id=id, code=code, n=n: world.check(id, code, session=str(n))] * 64, threads=64)
-        assert said == {"ok": 1, "already_approved": 63}
-
-
-def test_sixty_four_right_codes_in_parallel_are_one_approval(unlimited: World) -> None:
-    """T03."""
-    race_right_codes(unlimited, rounds=5)
-
-
-@pytest.mark.slow
-def test_sixty_four_right_codes_in_parallel_are_one_approval_a_thousand_times(unlimited: World) -> None:
-    """T03."""
-    race_right_codes(unlimited, rounds=1000)
-
-
-def some_codes(right: str, count: int, seed: int) -> list[str]:
-    """Guesses, all different, with the right one at a random place."""
-    chance = random.Random(seed)
-    wrong = {f"{chance.randrange(10**6):06d}" for _ in range(count * 2)} - {right}
-    codes = [*sorted(wrong)[: count - 1], right]
-    chance.shuffle(codes)
-    return codes
-
-
-def assert_fair(said: Counter[str], count: int, max_attempts: int = 5) -> None:
-    """T02's rule: comparisons are the approvals and the mismatches, and there are no more than allowed."""
-    assert said["ok"] <= 1
-    assert said["ok"] + said["code_mismatch"] <= max_attempts
-    assert said["code_mismatch"] == max_attempts or said["ok"] == 1
-    assert said["ok"] + said["code_mismatch"] + said["already_approved"] + said["exhausted"] == count
-
-
-def race_guesses(world: World, rounds: int, count: int) -> None:
-    for n in range(rounds):
-        session = str(n)
-        id = world.start(session=session).verification.id
-        codes = some_codes(world.code_of(id), count, seed=n)
-        said = together([lambda code=code, id=id, s=session: world.check(id, code, session=s) for code in codes])
-        assert_fair(said, count)
-        world.server.client.delete(*world.server.client.keys("*:v:*"), *world.server.client.keys("*:outbox"))
-
-
-def test_two_hundred_parallel_guesses_are_compared_no_more_often_than_allowed(unlimited: World) -> None:
-    """T02, small."""
-    race_guesses(unlimited, rounds=4, count=200)
-
-
-@pytest.mark.slow
-def test_two_hundred_parallel_guesses_ten_thousand_times(unlimited: World) -> None:
-    """T02."""
-    race_guesses(unlimited, rounds=10_000, count=200)
-
-
-def guesses_of_one_process(url: str, begin: float, id: str, codes: Sequence[str]) -> Counter[str]:
-    """Runs in a process of its own, with a pool of its own, and begins when the other one does."""
-    client = connect(url)
-    world = World(Server(client, lambda: connect_async(url, 1.0), url), UNLIMITED)
-    client.ping()
-    time.sleep(max(begin - time.time(), 0))
-    said = together([lambda code=code: world.check(id, code) for code in codes], threads=CONNECTIONS // 2)
-    client.close()
-    return said
-
-
-def race_processes(world: World, rounds: int, count: int) -> None:
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(time.sleep, [0.05, 0.05]))
-        for n in range(rounds):
-            world.server.client.flushdb()
-            id = world.start().verification.id
-            codes = some_codes(world.code_of(id), count, seed=n)
-            begin = time.time() + 0.1
-            halves = [
-                pool.submit(guesses_of_one_process, world.server.url, begin, id, codes[half::2]) for half in (0, 1)
-            ]
-            assert_fair(halves[0].result() + halves[1].result(), count)
-
-
-def test_guesses_at_two_processes_are_counted_together(unlimited: World) -> None:
-    """T02, small: two API processes."""
-    race_processes(unlimited, rounds=2, count=100)
-
-
-@pytest.mark.slow
-def test_guesses_at_two_processes_are_counted_together_every_time(unlimited: World) -> None:
-    """T02."""
-    race_processes(unlimited, rounds=1000, count=200)
 
 
 def test_parallel_guesses_over_many_verifications_share_the_recipients_failures(real_server: Server) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -17,7 +16,8 @@ from typing import Literal
 import structlog
 
 from otp_service.delivery.composer import Composer
-from otp_service.delivery.judging import judge, verdict
+from otp_service.delivery.judging import again, judge, verdict
+from otp_service.delivery.playing import Repertoire, draw_report
 from otp_service.delivery.routing import Plan, Router
 from otp_service.keyring import SealBroken
 from otp_service.masking import fit_to_keep, without_number
@@ -33,6 +33,8 @@ from otp_service.ports import (
     NoChannel,
     Outbox,
     Outcome,
+    Played,
+    Pretend,
     Reason,
     StoreDown,
     TakeEnd,
@@ -44,10 +46,6 @@ _LOG = structlog.get_logger("otp_service.delivery")
 
 _HELD_SECONDS = (0.5, 1.0)
 """How soon a paused send is looked at again: a resume is felt within a second or two."""
-_RECENT = 32
-"""How many sends are remembered for those that are only played."""
-_AT_FIRST = (0.05, Verdict.ACCEPTED)
-"""Before a worker has sent anything: a gateway that is near and well."""
 
 Announce = Callable[[str, Change], None]
 """Told a channel whose breaker has opened or closed."""
@@ -79,6 +77,10 @@ class _Round:
     last: tuple[str, TryResult] | None = None
     rests: dict[str, float] = field(default_factory=dict)
     """Seconds after which a channel may be asked for this send again, as it said itself."""
+    first: float | None = None
+    """Seconds until the first try had an outcome; None while none has, or where that one was the end."""
+    played: Played | None = None
+    """What it leaves behind, where it was only played."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class Delivery:
         self._router = route.router
         self._channels = {channel.name: channel for channel in route.channels}
         self._composer = composer
-        self._recent = deque([_AT_FIRST], maxlen=_RECENT)
+        self._repertoire = Repertoire()
 
     async def deliver(self, entry: Entry, fence: str, handed_over: Callable[[], None] = lambda: None) -> None:
         """Bring one outbox entry to its end. Raises StoreDown: then the entry stays, and is reclaimed by somebody.
@@ -124,7 +126,7 @@ class Delivery:
             await asyncio.gather(*current.open, return_exceptions=True)
             raise
         if ending is not None:
-            await self._outbox.settle(entry, fence, ending, delay)
+            await self._outbox.settle(entry, fence, ending, delay, current.played)
             self._log_end(current, ending)
 
     async def _is_held(self, entry: Entry) -> bool:
@@ -158,14 +160,14 @@ class Delivery:
                     return verdict(plan, step, current.rests)
                 case TakeEnd.LOST:
                     return None, 0
-                case TakeEnd.PRETEND:
-                    return await self._play(), 0
+                case Pretend():
+                    return await self._play(current, step, plan)
                 case TakeEnd.STOP:
                     return Verdict.FAILED, 0
                 case TakeEnd.OVER:
                     return Verdict.DONE, 0
 
-    async def _give_back(self, plan: Plan, step: Begun | NoChannel | TakeEnd, fence: str) -> None:
+    async def _give_back(self, plan: Plan, step: Begun | NoChannel | Pretend | TakeEnd, fence: str) -> None:
         """A probe that this send can't use, as its channel is full or was asked before, is the next send's."""
         chosen = step.channel if isinstance(step, Begun) else ""
         for channel in plan.probes - {chosen}:
@@ -174,13 +176,22 @@ class Delivery:
     def _remember(self, current: _Round, ending: Verdict | None) -> None:
         """How a real send went and how long it took, to play the next `deliver: false` by."""
         if current.asked and ending is not None:
-            self._recent.append((time.monotonic() - current.began, ending))
+            self._repertoire.remember(current.first, time.monotonic() - current.began, ending)
 
-    async def _play(self) -> Verdict:
+    async def _play(self, current: _Round, step: Pretend, plan: Plan) -> tuple[Verdict, int]:
         """Take as long as one of the latest sends, and come to its end: an unknown account looks like a known one."""
-        seconds, ending = random.choice(self._recent)  # noqa: S311 (which one is no secret)
-        await asyncio.sleep(seconds)
-        return Verdict.DONE if ending is Verdict.LATER else ending
+        if not step.channel:
+            return again(step.left)
+        seen = self._repertoire.draw()
+        if seen.first is not None:
+            await asyncio.sleep(seen.first)
+            await self._outbox.tell(current.entry)
+        await asyncio.sleep(seen.whole - (seen.first or 0.0))
+        if seen.ending is Verdict.LATER:
+            return again(step.left)
+        windows = next(one.windows for one in plan.candidates if one.channel == step.channel)
+        current.played = Played(step.channel, windows, draw_report(self._router.standing(step.channel)))
+        return seen.ending, 0
 
     # --- one try --------------------------------------------------------------------------------------------------
 
@@ -227,6 +238,8 @@ class Delivery:
         call = Call(channel.name, judgement, result, round(took * 1000), holder)
         record = self._outbox.record(current.entry, begun, current.fence, result, round(took * 1000))
         await asyncio.gather(record, self._note(call))
+        if current.first is None and result.outcome is not Outcome.ACCEPTED:
+            current.first = time.monotonic() - current.began
         return result
 
     async def _note(self, call: Call) -> None:

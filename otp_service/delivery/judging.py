@@ -29,6 +29,12 @@ def judge(result: TryResult, seconds: float, answer_within: float) -> Judgement:
     return Judgement.NEUTRAL if result.reason in _OF_THE_SEND else Judgement.POOR
 
 
+def again(left: int, seconds: float = 0.0) -> tuple[Verdict, int]:
+    """Look again after a while, and after `seconds` at the earliest, if that leaves the code enough to live."""
+    wait = seconds + random.uniform(*_AGAIN_SECONDS)  # noqa: S311 (jitter is no secret)
+    return (Verdict.LATER, round(wait * 1000)) if left - wait * 1000 >= MIN_LEFT_MS else (Verdict.EXPIRED, 0)
+
+
 def verdict(plan: Plan, step: NoChannel, rests: Mapping[str, float]) -> tuple[Verdict, int]:
     """How a send goes on that no channel takes now, and in how many milliseconds.
 
@@ -40,8 +46,6 @@ def verdict(plan: Plan, step: NoChannel, rests: Mapping[str, float]) -> tuple[Ve
         if channel not in step.closed
     }
     if waits and (step.retryable or plan.waits.keys() & waits.keys()):
-        wait = min(waits.values()) + random.uniform(*_AGAIN_SECONDS)  # noqa: S311 (jitter is no secret)
-        if step.left - wait * 1000 >= MIN_LEFT_MS:
-            return Verdict.LATER, round(wait * 1000)
-        return (Verdict.DONE if step.may_have_sent else Verdict.EXPIRED), 0
+        ending, delay = again(step.left, min(waits.values()))
+        return (Verdict.DONE if ending is Verdict.EXPIRED and step.may_have_sent else ending), delay
     return (Verdict.DONE if step.may_have_sent else Verdict.FAILED), 0

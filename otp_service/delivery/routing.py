@@ -92,7 +92,7 @@ class Router:
         candidates: list[Candidate] = []
         route = [rule for rule in self.rules if not entry.route or rule.name in entry.route]
         for rule in self._order(route, entry):
-            standing = self._standing(rule.name)
+            standing = self.standing(rule.name)
             until = standing.blocked_until(now)
             if not until and standing.is_open and rule.name not in asked:
                 # Half-open: whoever gets the probe asks, all others go elsewhere.
@@ -109,7 +109,7 @@ class Router:
 
     def _order(self, rules: Sequence[ChannelRule], entry: Entry) -> list[ChannelRule]:
         best = max((s.conversion for s in self._sky.standings.values() if s.finished >= _KNOWN_ENDS), default=0.0)
-        well = {rule.name: health(self._standing(rule.name), best) for rule in rules}
+        well = {rule.name: health(self.standing(rule.name), best) for rule in rules}
 
         def place(rule: ChannelRule) -> tuple[bool, bool, int, float]:
             # Efraimidis and Spirakis: the smallest of these comes first in proportion to its weight.
@@ -123,14 +123,15 @@ class Router:
             order = [*stale[:1], *(rule for rule in order if rule not in stale[:1])]
         return order
 
-    def _standing(self, channel: str) -> Standing:
+    def standing(self, channel: str) -> Standing:
+        """What is known of a channel."""
         return self._sky.standings.get(channel) or Standing()
 
     def _is_busy(self, rule: ChannelRule) -> bool:
-        return self._standing(rule.name).calls >= _BUSY_CALLS
+        return self.standing(rule.name).calls >= _BUSY_CALLS
 
     def _is_stale(self, rule: ChannelRule) -> bool:
-        return self._standing(rule.name).last_call < self.now - _STALE_MS
+        return self.standing(rule.name).last_call < self.now - _STALE_MS
 
 
 def _wait(standing: Standing, until: int, now: int) -> float:

@@ -103,12 +103,32 @@ class ReportEnd(StrEnum):
 
 
 class TakeEnd(StrEnum):
-    """Why no try begins: the send is over; the number can't be reached; another has it; it is to be played only."""
+    """Why no try begins: the send is over; the number can't be reached; another has it."""
 
     OVER = "over"
     STOP = "stop"
     LOST = "lost"
-    PRETEND = "pretend"
+
+
+@dataclass(frozen=True, slots=True)
+class Pretend:
+    """No try begins, as nobody is to get anything: who looks on must not tell (`deliver: false`)."""
+
+    channel: str
+    """The one that would be asked; "" where none would."""
+    left: int
+    """Milliseconds that the verification still lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a send that was only played leaves behind it, as one that its channel took."""
+
+    channel: str
+    windows: str
+    """The channel's, for the recipient."""
+    report: tuple[int, bool] | None
+    """Milliseconds until its report, and whether that says that the message has arrived; None where none comes."""
 
 
 class Verdict(StrEnum):
@@ -141,7 +161,7 @@ class Outbox(Protocol):
 
     async def take(
         self, entry: Entry, fence: str, candidates: Sequence[Candidate], on_unknown: str
-    ) -> Begun | NoChannel | TakeEnd: ...
+    ) -> Begun | NoChannel | Pretend | TakeEnd: ...
 
     async def record(self, entry: Entry, begun: Begun, fence: str, result: TryResult, took_ms: int) -> bool:
         """False when this try was recorded before, or is not this holder's."""
@@ -151,8 +171,10 @@ class Outbox(Protocol):
         """Remember which try the gateway's id stands for, `name` being the keyed hash of channel and id."""
         ...
 
-    async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str]:
+    async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str, int | None]:
         """Apply a report, and name the channel's try's verification ("" for an orphan).
+
+        The third is how many milliseconds after its try it came, where that is how long one waits for such a report.
 
         `recipient` is the fingerprint of the number that the report names, "" where it names none: another number's
         report is an orphan.
@@ -163,7 +185,13 @@ class Outbox(Protocol):
         """Key id and sealed number, while the verification pends."""
         ...
 
-    async def settle(self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0) -> None: ...
+    async def settle(
+        self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0, played: Played | None = None
+    ) -> None: ...
+
+    async def tell(self, entry: Entry) -> None:
+        """The first try of a send that is only played has an outcome: whoever waits for it is told."""
+        ...
 
     async def wake(self, count: int) -> tuple[int, Sequence[Finished]]:
         """Do what is due: end what has expired, queue what waited or was lost. How many were due, what had ended."""

@@ -35,6 +35,8 @@ class Standing:
     """Verifications that it carried and that have ended."""
     approved: float = 0.0
     last_call: int = 0
+    heard: tuple[tuple[int, bool], ...] = ()
+    """The latest reports: how many milliseconds after its try each came, and whether the message had arrived."""
 
     @property
     def is_open(self) -> bool:
@@ -129,6 +131,9 @@ class Standings(Protocol):
         """May this holder ask a channel whose breaker is half-open? One at a time may, in the whole installation."""
         ...
 
-    async def credit(self, channel: str, kind: str, count: int, good: int) -> None:
-        """Verifications ("c", good: approved) or reports ("r", good: delivered) of what it carried."""
+    async def credit(self, channel: str, kind: str, count: int, good: int, after_ms: int | None = None) -> None:
+        """Verifications ("c", good: approved) or reports ("r", good: delivered) of what it carried.
+
+        `after_ms`: of one report, how long after its try it came.
+        """
         ...

@@ -69,12 +69,12 @@ class Actor:
     # --- reports --------------------------------------------------------------------------------------------------
 
     async def _settle(self, heard: Heard) -> None:
-        end, id = await self._outbox.report(heard.name, heard.recipient, heard.delivered, heard.words)
+        end, id, after_ms = await self._outbox.report(heard.name, heard.recipient, heard.delivered, heard.words)
         if end is ReportEnd.ORPHAN and not id and await self._waits(heard):
             return
         metrics.REPORTS.labels(heard.channel, str(end)).inc()
         if end in _NEWS:
-            await self._standings.credit(heard.channel, "r", 1, int(heard.delivered))
+            await self._standings.credit(heard.channel, "r", 1, int(heard.delivered), after_ms)
         self._tell(heard, end, id)
 
     async def _waits(self, heard: Heard) -> bool:

@@ -18,7 +18,7 @@
 | `P:{NN}:w:<id>`            | list   | the first outcome, for a start that waits   | 10 s                         |
 | `P:{NN}:outbox`            | stream | sends that wait                             | none: bounded by `outbox_max` |
 | `P:{NN}:later`             | zset   | when somebody must look at an open send     | none: bounded by `outbox_max` |
-| `P:{NN}:due`               | zset   | moments: ends of lives, approvals           | none: one member a record    |
+| `P:{NN}:due`               | zset   | moments: ends of lives, approvals           | none: two members a record   |
 | `P:{NN}:dead`              | stream | sends that no worker could work on          | none: the latest 1,000       |
 | `P:{NN}:events`            | stream | what subscribers are to be told             | none: the latest 100,000     |
 | `P:events`                | stream | the same, of the installation                  | none: bounded by a length |

@@ -16,6 +16,8 @@ from otp_service.ports import (
     Entry,
     Finished,
     NoChannel,
+    Played,
+    Pretend,
     ReportEnd,
     StoreDown,
     TakeEnd,
@@ -82,7 +84,7 @@ class RedisOutbox:
 
     async def take(
         self, entry: Entry, fence: str, candidates: Sequence[Candidate], on_unknown: str
-    ) -> Begun | NoChannel | TakeEnd:
+    ) -> Begun | NoChannel | Pretend | TakeEnd:
         windows = [self._keys.recipient_at(entry.partition, one.channel, entry.recipient) for one in candidates]
         arguments: list[str | bytes | int] = [entry.id, entry.send, fence, entry.turn, on_unknown, entry.entry]
         for one in candidates:
@@ -92,6 +94,8 @@ class RedisOutbox:
             closed, full = reply[4:]
             waits = {text(name): int(wait) for name, wait in zip(full[::2], full[1::2], strict=True)}
             return NoChannel(reply[1] == b"1", reply[2] == b"1", int(reply[3]), waits, frozenset(map(text, closed)))
+        if reply[0] == b"pretend":
+            return Pretend(text(reply[1]), int(reply[2]))
         return _begun(reply) if reply[0] == b"try" else TakeEnd(text(reply[0]))
 
     async def record(self, entry: Entry, begun: Begun, fence: str, result: TryResult, took_ms: int) -> bool:
@@ -103,10 +107,20 @@ class RedisOutbox:
         said = [result.outcome.value, str(result.reason or ""), fit_to_keep(result.detail), result.gateway_id, took_ms]
         return bool(await self._trips.script("record", keys, [entry.id, begun.index, fence, *said]))
 
-    async def settle(self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0) -> None:
+    async def settle(
+        self, entry: Entry, fence: str, verdict: Verdict, delay_ms: int = 0, played: Played | None = None
+    ) -> None:
         keys = [*self._send_keys(entry.partition, entry.id), self._keys.waiting(entry.partition, entry.id)]
-        arguments: Arguments = [entry.id, entry.send, fence, entry.entry, GROUP, verdict.value, delay_ms]
+        arguments: list[str | bytes | int] = [entry.id, entry.send, fence, entry.entry, GROUP, verdict.value, delay_ms]
+        if played:
+            keys.append(self._keys.recipient_at(entry.partition, played.channel, entry.recipient))
+            arguments += (played.channel, played.windows, *_report(played))
         await self._trips.script("settle", keys, arguments)
+
+    async def tell(self, entry: Entry) -> None:
+        partition, id = entry.partition, entry.id
+        keys = [self._keys.record(partition, id), self._keys.waiting(partition, id)]
+        await self._trips.script("tell", keys, [entry.send])
 
     async def recipient(self, entry: Entry) -> tuple[str, bytes] | None:
         kid, to = await self._trips.command("HMGET", self._keys.record(entry.partition, entry.id), "kid", "to")
@@ -118,15 +132,16 @@ class RedisOutbox:
         stands_for = f"{entry.partition} {entry.id} {begun.index} {entry.recipient} {begun.client}"
         await self._trips.command("SET", self._keys.expected_report(name), stands_for, "PX", self._tries_ms)
 
-    async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str]:
+    async def report(self, name: str, recipient: str, delivered: bool, words: str) -> tuple[ReportEnd, str, int | None]:
         stands_for = await self._trips.command("GET", self._keys.expected_report(name))
         if not stands_for:
-            return ReportEnd.ORPHAN, ""
+            return ReportEnd.ORPHAN, "", None
         partition, id, index, expected, _ = text(stands_for).split(" ")
         if recipient and recipient != expected:
-            return ReportEnd.ORPHAN, id
+            return ReportEnd.ORPHAN, id, None
         arguments: Arguments = [id, index, int(delivered), fit_to_keep(words)]
-        return ReportEnd(text(await self._trips.script("report", self._send_keys(int(partition), id), arguments))), id
+        end, *after = await self._trips.script("report", self._send_keys(int(partition), id), arguments)
+        return ReportEnd(text(end)), id, int(after[0]) if after else None
 
     # --- what is due ----------------------------------------------------------------------------------------------
 
@@ -145,9 +160,9 @@ class RedisOutbox:
         return len(due), [end for end in ends if end is not None]
 
     async def _wake_one(self, partition: int, member: str) -> Finished | None:
-        """Members are `e:<id>` for an end, `a:<id>` for an approval, `<send>:<id>` for an open send."""
+        """`e:<id>` is an end, `a:<id>` an approval, `r:<id>` a played send's report, `<send>:<id>` an open send."""
         first, _, id = member.partition(":")
-        kind, send = (first, "") if first in ("a", "e") else ("d", first)
+        kind, send = (first, "") if first in ("a", "e", "r") else ("d", first)
         reply = await self._trips.script("wake", self._send_keys(partition, id), [kind, id, send, GROUP])
         return Finished(text(reply[0]), tuple(text(name) for name in reply[1:])) if reply else None
 
@@ -168,6 +183,14 @@ class RedisOutbox:
             self._keys.outbox(partition),
             self._keys.later(partition),
         ]
+
+
+def _report(played: Played) -> tuple[int | str, str]:
+    """As `settle` reads it."""
+    if played.report is None:
+        return "", ""
+    after_ms, arrived = played.report
+    return after_ms, "delivered" if arrived else "undelivered"
 
 
 def _begun(reply: Any) -> Begun:

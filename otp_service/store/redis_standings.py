@@ -37,8 +37,9 @@ class RedisStandings:
     async def probe(self, channel: str, holder: str, lease_ms: int) -> bool:
         return bool(await self._trips.script("probe", [self._keys.channel(channel)], [holder, lease_ms]))
 
-    async def credit(self, channel: str, kind: str, count: int, good: int) -> None:
-        await self._trips.script("credit", [self._keys.channel(channel)], [kind, count, good])
+    async def credit(self, channel: str, kind: str, count: int, good: int, after_ms: int | None = None) -> None:
+        after = "" if after_ms is None else after_ms
+        await self._trips.script("credit", [self._keys.channel(channel)], [kind, count, good, after])
 
 
 def _said(result: TryResult | None) -> tuple[int, str, str]:

@@ -17,7 +17,8 @@ _PRELUDES = {
     "charge": ("common", "windows"),
     "take": ("common", "windows"),
     "record": ("common", "queue", "reports"),
-    "settle": ("common", "reports"),
+    "settle": ("common", "windows", "reports"),
+    "tell": ("common", "reports"),
     "report": ("common", "queue", "reports"),
     "wake": ("common", "queue"),
 }
@@ -40,6 +41,7 @@ _NAMES = (
     "take",
     "record",
     "settle",
+    "tell",
     "wake",
     "report",
     "note",

@@ -16,11 +16,24 @@ PREFIX = "prefix:"
 
 def standing(fields: Sequence[bytes | None]) -> Standing:
     moments = [int(value or 0) for value in fields[:5]]
-    sums = [float(value or 0) for value in fields[5:]]
+    sums = [float(value or 0) for value in fields[5:12]]
+    heard = tuple((int(one[:-1]), one.endswith("+")) for one in text(fields[12] or b"").split())
     open_until, probe_until, rest, paused, at = moments
     calls, accepted, took_ms, reported, delivered, finished, approved = sums
     return Standing(
-        open_until, probe_until, rest, paused, calls, accepted, took_ms, reported, delivered, finished, approved, at
+        open_until,
+        probe_until,
+        rest,
+        paused,
+        calls,
+        accepted,
+        took_ms,
+        reported,
+        delivered,
+        finished,
+        approved,
+        at,
+        heard,
     )
 
 

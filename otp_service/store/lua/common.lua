@@ -30,7 +30,8 @@ local FIELDS = {
 local CHANGING = 5
 
 -- What a worker needs to know of a channel.
-local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok'}
+local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok',
+  'heard'}
 
 local function snapshot(result, now, record)
   return {result, int(now), redis.call('HMGET', record, unpack(FIELDS))}

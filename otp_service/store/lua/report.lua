@@ -1,19 +1,20 @@
 -- A gateway's report of one try. The first that says an end counts; the delivery follows if the send is still open.
 -- KEYS: record, tries, due, events, outbox, later   ARGV: id, index, delivered ('1') or not, words
--- Returns delivered, undelivered, again (one more channel is tried), late, duplicate, contradiction or orphan.
+-- Returns delivered, undelivered, again (one more channel is tried), late, duplicate, contradiction or orphan; and how
+-- many milliseconds after its try it came, where it is the first.
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, index, delivered, words = unpack(ARGV)
 local says = delivered == '1' and 'delivered' or 'undelivered'
 local encoded = redis.call('LINDEX', k.tries, index)
-if not encoded then return 'orphan' end
+if not encoded then return {'orphan'} end
 local t = cjson.decode(encoded)
-if t.report then return t.report == says and 'duplicate' or 'contradiction' end
+if t.report then return {t.report == says and 'duplicate' or 'contradiction'} end
 t.report, t.report_words = says, words
 redis.call('LSET', k.tries, index, cjson.encode(t))
 local now = clock()
-if status_of(k, id, now) ~= 'pending' then return 'late' end
+if status_of(k, id, now) ~= 'pending' then return {'late', int(now - t.at)} end
 if judge_reports(k, id, now, t) then
   queue(k, id, redis.call('HGET', k.record, 'sends'), now)
-  return 'again'
+  return {'again'}
 end
-return says
+return {says, int(now - t.at)}

@@ -1,29 +1,43 @@
 -- The work on an outbox entry is over: accepted, done (nothing more to do), failed, expired, or due again later.
--- KEYS: record, tries, due, events, outbox, later, who waits for the outcome
--- ARGV: id, send, fence, entry, group, verdict, delay
+-- KEYS: record, tries, due, events, outbox, later, who waits for the outcome; of a played send also the recipient's
+--       window at its channel
+-- ARGV: id, send, fence, entry, group, verdict, delay; of a played send also its channel, the channel's windows, and
+--       the milliseconds until its report and what that says (delivered, undelivered), both '' for none
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
-local id, send, fence, entry, group, verdict, delay = unpack(ARGV)
+local id, send, fence, entry, group, verdict, delay, channel, windows, report_in, says = unpack(ARGV)
 local now = clock()
 local status = status_of(k, id, now)
 local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'maybe', 'holder', 'deliver', 'extra', 'entry')
 local again = r[2] == 'accepted' and r[6] == send
+local played = r[5] == '0'
 local open = status == 'pending' and r[1] == send and (r[2] == 'queued' or r[2] == 'trying' or again)
 local waits = false
 -- An entry that was written anew, or beside which a report wrote another, decides nothing.
 local current = r[7] == entry
+
+-- What a real one does later: it fills the channel's window for this number, and is reported.
+local function play_on()
+  count_in(KEYS[8], now, windows, id .. ':' .. send)
+  if verdict ~= 'accepted' or says == '' then return end
+  redis.call('HSET', k.record, 'said', send .. ' ' .. says .. ' ' .. channel)
+  redis.call('ZADD', k.due, int(now + report_in), 'r:' .. id)
+end
+
 if open and current then
   -- A worker that was thought dead leaves the entry to the one that took it over.
   if r[4] and r[4] ~= send .. ':' .. fence and string.find(r[4], send .. ':', 1, true) == 1 then return 0 end
-  local nothing_left = tonumber(r[3]) <= 0 or r[5] == '0'
+  local nothing_left = tonumber(r[3]) <= 0 or played
   if verdict == 'later' then
     waits = true
+    if played then redis.call('HSET', k.record, 'maybe', 0) end
   elseif again then
     if all_undelivered(k.tries, tonumber(send)) then deliver_state(k, id, now, 'undelivered') end
   elseif verdict == 'accepted' then
-    deliver_state(k, id, now, 'accepted')
+    deliver_state(k, id, now, 'accepted', channel)
   elseif (verdict == 'failed' or verdict == 'expired') and nothing_left then
     deliver_state(k, id, now, verdict, '', verdict)
   end
+  if channel and (verdict == 'accepted' or verdict == 'done') then play_on() end
   tell_waiting(k, KEYS[7], send)
 end
 if waits then

@@ -22,9 +22,15 @@ if r[4] ~= mine then
 end
 
 if r[3] == '0' then
-  -- Nobody is sent anything, but who looks on must not tell: the caller plays a send.
+  -- Nobody is sent anything, but who looks on must not tell: the caller plays a send, by the channel that would have it.
+  local channel, full = '', ''
+  for n = 1, (#ARGV - 6) / 3 do
+    local name, windows, strict = unpack(ARGV, 4 + 3 * n, 6 + 3 * n)
+    if wait_for(KEYS[4 + n], now, windows) == 0 then channel = name break end
+    if strict ~= '1' and full == '' then full = name end
+  end
   redis.call('HSET', k.record, 'delivery', 'trying', 'maybe', 1)
-  return {'pretend'}
+  return {'pretend', channel ~= '' and channel or full, int(r[6] - now)}
 end
 
 local closed, last, may_have, retryable = {}, {}, false, false

@@ -1,5 +1,6 @@
--- What was due: a verification's end, what an approval says of its channels, or an open send that somebody must look at.
--- KEYS: record, tries, due, events, outbox, later   ARGV: kind ('e', 'a', 'd'), id, send (of 'd'), group
+-- What was due: a verification's end, what an approval says of its channels, the report of a send that was only played,
+-- or an open send that somebody must look at.
+-- KEYS: record, tries, due, events, outbox, later   ARGV: kind ('e', 'a', 'r', 'd'), id, send (of 'd'), group
 -- Returns the status and the channels that carried it, for an end; else nothing.
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local kind, id, send, group = unpack(ARGV)
@@ -49,6 +50,12 @@ end
 
 if redis.call('ZREM', k.due, kind .. ':' .. id) == 0 then return false end
 local status = status_of(k, id, now)
+if kind == 'r' then
+  local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'said')
+  local sent, says, channel = string.match(r[3] or '', '(%d+) (%a+) (%S+)')
+  if status == 'pending' and r[1] == sent and r[2] == 'accepted' then deliver_state(k, id, now, says, channel) end
+  return false
+end
 if status == 'pending' then
   -- Our clock has stepped back since the caller looked.
   redis.call('ZADD', k.due, redis.call('HGET', k.record, 'expires'), kind .. ':' .. id)
