@@ -1,0 +1,1 @@
+"""Attacks, each under its number."""
