@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -103,7 +104,8 @@ def spoken(host: str, port: int, request: bytes, patience: float = 30.0) -> byte
     return heard
 
 
-def spellings(secret: str) -> set[bytes]:
+@cache
+def spellings(secret: str) -> frozenset[bytes]:
     """Ways in which a program may have written it: as it is, escaped, in hexadecimal, in base64, backwards."""
     raw = secret.encode("latin-1")
     wide = secret.encode("utf-16-be")
@@ -115,7 +117,7 @@ def spellings(secret: str) -> set[bytes]:
         encoded = base64.b64encode(b"\0" * shift + raw)[(0, 2, 3)[shift] :]
         sure = encoded.rstrip(b"=")[: -1 if (len(raw) + shift) % 3 else None]
         found |= {sure, sure.translate(bytes.maketrans(b"+/", b"-_"))}
-    return {one for one in found if len(one) >= 4}
+    return frozenset(one for one in found if len(one) >= 4)
 
 
 def assert_silent(place: str, text: bytes, secrets: Mapping[str, str]) -> None:
