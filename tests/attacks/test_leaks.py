@@ -88,7 +88,7 @@ class Failing:
 
 
 METHODS = ("start", "resend", "check", "latest", "cancel", "view", "recent", "await_outcome", "now", "use_token",
-           "claim", "keep", "release", "charge")  # fmt: skip
+           "claim", "keep", "release", "charge", "enable")  # fmt: skip
 
 
 class Caller:
@@ -119,6 +119,7 @@ def every_call(id: str, to: str) -> Iterator[tuple[str, str, Any]]:
     yield "POST", "/v1/verifications/check", {"to": to, "purpose": "login", **facts, "code": CODE}
     yield "POST", "/v1/verifications/lookup", {"to": to}
     yield "POST", "/v1/tokens/verify", {"token": "a.b.c", "purpose": "login", "to": to}
+    yield "POST", "/v1/recipients/enable", {"to": to}
     yield "DELETE", f"/v1/verifications/{id}", None
 
 
@@ -147,7 +148,8 @@ def test_an_exception_in_any_step_of_any_call_is_told_by_its_place(real_server: 
     assert_silent("the log", text.encode(), SECRETS | {"API key": caller.key.text})
 
 
-OF_THE_API = ("start", "resend", "check", "cancel", "view", "token", "claim", "keep", "release", "charge", "now")
+OF_THE_API = ("start", "resend", "check", "cancel", "view", "token", "claim", "keep", "release", "charge", "now",
+              "brake", "spend")  # fmt: skip
 
 
 def failing(script: Script) -> Script:
