@@ -1,12 +1,21 @@
-"""Logs: JSON lines on stderr, and a last net below everything that should hold no number or key anyway."""
+"""Logs: JSON lines on stderr, and a last net below everything that should hold no number or key anyway.
+
+What goes wrong is told by its type and its place. An exception's own words are never written: they may quote what a
+person typed, what a gateway said, or a key of ours.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import re
 import sys
+import threading
+import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -14,6 +23,12 @@ _NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?[0-9]{6,}")
 _API_KEY = re.compile(r"otp_[0-9a-z]{8,}")
 _OURS = frozenset({"timestamp", "request_id", "id", "gateway_id"})
 """Fields whose digits are known to be none of a person's: a gateway's id that spells the number comes here starred."""
+_UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""What JSON leaves as it is and a terminal or a viewer obeys: a line's end, a control sequence, another direction."""
+_MOST = 200
+"""Characters of a line that a library wrote."""
+
+_LOG = structlog.get_logger("otp_service.logs")
 
 
 def configure_logs(level: int = logging.INFO) -> None:
@@ -22,12 +37,39 @@ def configure_logs(level: int = logging.INFO) -> None:
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            by_place,
             redact,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_one_line, ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_STDERR),
     )
+
+
+def hear_everything() -> None:
+    """Write what libraries log, and what nobody catches, as our own lines: for a process that is nothing but ours."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Others) for handler in root.handlers):
+        root.addHandler(_Others())
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
+    sys.unraisablehook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
+
+
+# --- what becomes of a line -------------------------------------------------------------------------------------------
+
+
+def by_place(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put an exception's type and frames in the place of the exception."""
+    raised = event.pop("exc_info", None)
+    error = (
+        raised if isinstance(raised, BaseException) else (raised if isinstance(raised, tuple) else sys.exc_info())[1]
+    )
+    if raised and error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        event["error"] = type(error).__qualname__
+        event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -36,3 +78,47 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         if isinstance(value, str) and key not in _OURS:
             event[key] = _API_KEY.sub("otp_…", _NUMBER.sub("…", value))
     return event
+
+
+def _one_line(event: Any, **options: Any) -> str:
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(event, **options))
+
+
+class _Stderr:
+    """A full disk or a collector that went away costs lines, and no request its answer."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+_STDERR = cast(TextIO, _Stderr())
+
+
+# --- what is not ours -------------------------------------------------------------------------------------------------
+
+
+class _Others(logging.Handler):
+    """The first line only: asyncio, for one, adds what a task's exception says on those that follow."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except Exception:  # its words and its values don't fit each other; Python would write all of both
+            text = "a line that can't be put together"
+        first = text.strip().partition("\n")[0][:_MOST]
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        _LOG.log(level, first, logger=record.name, exc_info=record.exc_info or None)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, SystemExit):
+        return
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+        return
+    _LOG.critical("an error that nobody caught", exc_info=(kind, error, trace))

@@ -13,16 +13,16 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate:
-    """A self-signed certificate for one name or address, and the two ends' TLS contexts."""
+    """A self-signed certificate for one name or address, and the two ends' TLS contexts. None left: it has expired."""
 
-    def __init__(self, folder: Path, name: x509.GeneralName) -> None:
+    def __init__(self, folder: Path, name: x509.GeneralName, days_left: int = 1) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
             x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=3))
+            .not_valid_after(now + datetime.timedelta(days=days_left))
             .add_extension(x509.SubjectAlternativeName([name]), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(key, hashes.SHA256())

@@ -90,6 +90,7 @@ def test_every_status_is_handed_back_as_it_came(status: int) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
+    """T62."""
     elsewhere = RawGateway(says(http_answer()))
     answer = http_answer(status, headers={"Location": f"http://{elsewhere.host}/"})
     with elsewhere, RawGateway(says(answer)) as gateway:
@@ -126,6 +127,7 @@ def endless(line: socket.socket) -> None:
 
 
 def test_an_endless_body_is_cut_just_over_the_cap() -> None:
+    """T60."""
     with RawGateway(endless) as gateway:
         assert len(post(f"http://{gateway.host}/")[0].body) == MAX_ANSWER + 1
 
@@ -137,6 +139,7 @@ def test_a_body_of_exactly_the_cap_is_whole() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP"])
 def test_a_gzip_bomb_is_cut_just_over_the_cap(encoding: str) -> None:
+    """T60."""
     bomb = gzip.compress(b"0" * 50_000_000)
     with RawGateway(says(http_answer(body=bomb, headers={"Content-Encoding": encoding}))) as gateway:
         assert len(post(f"http://{gateway.host}/")[0].body) == MAX_ANSWER + 1
@@ -174,6 +177,7 @@ def test_a_name_that_no_resolver_takes_was_not_sent() -> None:
 
 
 def test_a_self_signed_certificate_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """T62."""
     certificate = Certificate(tmp_path, LOOPBACK)
     with RawGateway(says(http_answer()), tls=certificate.server) as gateway, pytest.raises(NotSent):
         post(f"https://{gateway.host}/")
@@ -181,6 +185,7 @@ def test_a_self_signed_certificate_is_refused_before_anything_is_sent(tmp_path: 
 
 
 def test_a_certificate_for_another_name_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """T62."""
     certificate = Certificate(tmp_path, x509.DNSName("other.example"))
     with RawGateway(says(http_answer()), tls=certificate.server) as gateway, pytest.raises(NotSent):
         post(f"https://{gateway.host}/", tls=certificate.trusting_client)
@@ -313,6 +318,7 @@ def test_a_cancelled_call_stays_cancelled() -> None:
 
 
 def test_the_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T62."""
     with RawGateway(says(http_answer())) as proxy, RawGateway(says(http_answer())) as gateway:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{proxy.host}")

@@ -16,6 +16,7 @@ PRIVATE, PUBLIC, NO_ADDRESSES = ADDRESSES["private"], ADDRESSES["public"], ADDRE
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_an_address_of_somebodys_own_network_is_not_public(address: str) -> None:
+    """T63."""
     assert not is_public(address)
 
 
@@ -98,6 +99,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_a_url_that_leads_elsewhere_is_refused_and_not_repeated(url: str) -> None:
+    """T63."""
     with pytest.raises(ValueError, match=r"^(holds|not|its)") as caught:
         Target.parse(url)
     assert len(url) < 9 or url not in str(caught.value)
@@ -152,6 +154,6 @@ def test_an_exception_is_exact(url: str, allow: str) -> None:
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.1", "0", "::ffff:127.0.0.1"])
 def test_what_the_system_reads_as_an_address_is_judged_as_what_it_reads(host: str) -> None:
-    """A second wall behind `Target.parse`: the resolver answers with the usual spelling."""
+    """T63: a second wall behind `Target.parse`: the resolver answers with the usual spelling."""
     found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     assert not any(is_public(str(address[0])) for *_, address in found)

@@ -182,6 +182,7 @@ def test_the_servers_name_of_a_mail_is_kept(answer: str, id: str) -> None:
 
 
 def test_no_secret_number_or_code_reaches_a_log_or_a_result(caplog: pytest.LogCaptureFixture) -> None:
+    """T39."""
     caplog.set_level(logging.DEBUG)
     echo = f"550 <447400123456@sms.example.com> {SECRET} 345678"
     said = caplog.text + repr([sent(SmtpServer(**{step: echo}), **LOGIN) for step in ("auth", "rcpt", "done")])

@@ -387,6 +387,7 @@ def test_fifty_parallel_starts_with_one_key_are_one_send(real_world: World) -> N
 
 
 def test_fifty_parallel_resends_with_one_key_are_one_send(real_world: World) -> None:
+    """T66."""
     id = real_world.start().verification.id
     real_world.move_clock(60)
     answers = in_parallel(50, lambda _: real_world.verifier.resend(SHOP, id, ResendRequest(), key()))
@@ -395,6 +396,7 @@ def test_fifty_parallel_resends_with_one_key_are_one_send(real_world: World) -> 
 
 
 def test_fifty_parallel_checks_with_one_key_are_one_approval_and_one_token(real_world: World) -> None:
+    """T66."""
     id = real_world.start().verification.id
     code = real_world.code_of(id)
     tokens = in_parallel(50, lambda _: real_world.check(id, code, idempotency=key()).token)
@@ -402,6 +404,7 @@ def test_fifty_parallel_checks_with_one_key_are_one_approval_and_one_token(real_
 
 
 def test_fifty_parallel_wrong_codes_with_one_key_are_one_attempt(real_world: World) -> None:
+    """T66."""
     id = real_world.start().verification.id
     wrong = real_world.wrong_code(id)
     answers = in_parallel(50, lambda _: mismatch(lambda: real_world.check(id, wrong, idempotency=key())))
@@ -410,6 +413,7 @@ def test_fifty_parallel_wrong_codes_with_one_key_are_one_attempt(real_world: Wor
 
 
 def test_one_key_with_two_bodies_in_parallel_has_the_effect_of_one(real_server: Server) -> None:
+    """T66."""
     world = World(real_server)
 
     def start(n: int) -> str:

@@ -422,6 +422,7 @@ def test_what_nobody_polls_stays_with_the_smsc(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_secret_number_or_code_reaches_a_log_or_a_result(caplog: pytest.LogCaptureFixture) -> None:
+    """T39."""
     caplog.set_level(logging.DEBUG)
     echo = Smsc(id_of=lambda count: f"447400123456-{SHORT.code}")
     results = [sent(echo), sent(Smsc(RAVES)), sent(Smsc(0x0B)), sent(Smsc(bind_status=0x0E))]

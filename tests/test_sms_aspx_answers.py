@@ -127,6 +127,7 @@ def test_a_success_in_an_odd_dress_is_accepted(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", UNKNOWN, ids=lambda body: body[:60].decode("latin-1"))
 def test_what_is_no_clear_success_and_no_clear_failure_is_unknown(body: bytes) -> None:
+    """T58, T59."""
     assert read_answer(200, body, MOBILE).outcome is Outcome.UNKNOWN
 
 
@@ -231,6 +232,7 @@ def test_no_bytes_make_the_reader_raise(status: int, body: bytes) -> None:
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 40), st.binary(max_size=6)), min_size=1, max_size=4),
 )
 def test_a_mutated_answer_is_never_accepted_without_evidence(body: bytes, cuts: list[tuple[int, int, bytes]]) -> None:
+    """T59."""
     for start, length, put in cuts:
         body = body[:start] + put + body[start + length :]
     if read_answer(200, body, MOBILE).outcome is Outcome.ACCEPTED:

@@ -223,7 +223,7 @@ def test_a_setting_that_cannot_work_names_its_key_and_shows_no_secret(changes: d
 
 
 def test_no_secret_number_code_or_address_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Every logger at DEBUG, and answers that echo what they can."""
+    """T39, T40: every logger at DEBUG, and answers that echo what they can."""
     echo = {"Location": "http://x/?mobile=13800138000&content=345678", "X-Echo": SECRET}
     body = json.dumps({"returnstatus": "Faild", "message": f"号码13800138000 {SECRET} 345678 错误"}).encode()
     plays = iter([says(http_answer(302, headers=echo)), says(http_answer(200, body, echo)), resets])

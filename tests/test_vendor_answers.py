@@ -68,6 +68,7 @@ def test_silence_is_unknown_at_the_deadline(vendor: str) -> None:
 @pytest.mark.parametrize("vendor", BUILD)
 @pytest.mark.parametrize("body", [b'{"a": ' * 30_000, b" " * 70_000 + b"{}", b'{"n": ' + b"9" * 5000 + b"}", b"\xff"])
 def test_an_answer_made_to_hurt_is_unknown(vendor: str, body: bytes) -> None:
+    """T59."""
     with RawGateway(says(http_answer(200, body))) as gateway:
         result = deliver(BUILD[vendor](f"http://{gateway.host}"))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, Reason.ANSWER)
@@ -90,7 +91,7 @@ SECRETS = {"twilio": 6, "aliyun": 6, "tencent": 5, "vonage": 6}
 
 @pytest.mark.parametrize("vendor", BUILD)
 def test_no_secret_number_code_or_address_reaches_a_log(vendor: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Every logger at DEBUG, and answers that echo the logins, the signature, the number and the code."""
+    """T39: every logger at DEBUG, and answers that echo the logins, the signature, the number and the code."""
     caplog.set_level(logging.DEBUG)
     status, document = ECHOES[vendor]
     echoed = ["nothing"]

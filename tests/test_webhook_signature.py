@@ -44,6 +44,7 @@ def test_we_take_what_the_reference_library_signs() -> None:
 
 
 def test_while_secrets_change_either_side_may_know_only_one() -> None:
+    """T64."""
     old, new = new_secret(), new_secret()
     both = sign([new, old], "m1", int(time.time()), BODY)
     assert both["webhook-signature"].count("v1,") == 2
@@ -77,12 +78,14 @@ GENUINE = sign([SECRET], ID, AT, BODY)
     ],
 )
 def test_a_request_that_was_changed_is_refused(change: dict[str, str]) -> None:
+    """T64."""
     assert verify([SECRET], GENUINE, BODY, AT) == ID
     with pytest.raises(BadSignature):
         verify([SECRET], {**GENUINE, **change}, BODY, AT)
 
 
 def test_another_body_or_secret_or_no_secret_is_refused() -> None:
+    """T64."""
     for known, body in (([SECRET], BODY + b" "), ([new_secret()], BODY), ([], BODY)):
         with pytest.raises(BadSignature, match="signature"):
             verify(known, GENUINE, body, AT)
@@ -90,6 +93,7 @@ def test_another_body_or_secret_or_no_secret_is_refused() -> None:
 
 @pytest.mark.parametrize("late", [-301, 301])
 def test_a_request_five_minutes_from_our_clock_is_stale(late: int) -> None:
+    """T64."""
     assert verify([SECRET], GENUINE, BODY, AT + late // 301 * 300) == ID
     with pytest.raises(BadSignature, match="300 seconds"):
         verify([SECRET], GENUINE, BODY, AT + late)

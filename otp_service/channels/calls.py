@@ -17,6 +17,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _ID = re.compile(r"[!-~]{1,64}")
 _LONGEST_CODE = 10
+_NUMBER = re.compile(r"\+?[0-9][0-9 \-]{5,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,17 @@ def hidden(message: Message, *secrets: str) -> tuple[str, ...]:
     """What a gateway could echo of a message, the longest first, so that no part of one stays behind."""
     values: Iterable[str] = (*secrets, message.to, message.to.lstrip("+"), message.code)
     return tuple(sorted({value for value in values if value}, key=len, reverse=True))
+
+
+OF_ANOTHER = "the answer is of a message to another number"
+
+
+def is_another(named: str, to: str) -> bool:
+    """Whether an answer names a number that can't be `to`, however either is written; what is no number names none."""
+    ours, theirs = re.sub(r"[^0-9]", "", to), re.sub(r"[^0-9]", "", named)
+    if not _NUMBER.fullmatch(named):
+        return False
+    return not (ours.endswith(theirs) or theirs.endswith(ours))
 
 
 def basic_auth(user: str, password: str) -> str:

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A caller that hangs up is no news; the library would write his address to stderr, and a traceback."""
+
     def server_bind(self) -> None:
         # http.server asks the DNS for the host's full name here, which can take seconds and is used by nobody.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
@@ -35,9 +39,18 @@ class _Handler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """The application logs what is worth it; the request line may hold anything."""
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Of a request that can't be read. The library's words for it repeat the request."""
+        super().send_error(code)
+
+
+def admin_server(address: Address, app: WSGIApplication) -> WSGIServer:
+    """A server that listens, and is still to be run. Raises OSError when the address can't be had."""
+    server = (_ServerV6 if ":" in address.host else _Server)(address, _Handler)
+    server.set_app(app)
+    return server
+
 
 def serve_admin(address: Address, app: WSGIApplication) -> None:
     """Serve `app` until the process ends. Raises OSError when the address can't be had."""
-    server = (_ServerV6 if ":" in address.host else _Server)(address, _Handler)
-    server.set_app(app)
-    threading.Thread(target=server.serve_forever, name="admin", daemon=True).start()
+    threading.Thread(target=admin_server(address, app).serve_forever, name="admin", daemon=True).start()

@@ -59,6 +59,8 @@ class ApiServer:
             http=HTTPModes.http1,
             websockets=False,
             blocking_threads=self.threads,
+            # What it says goes to the root, where `hear_everything` writes it in our way.
+            log_dictconfig={"loggers": {"_granian": {"propagate": True}}},
             log_level=LogLevels.error,  # it warns of more threads than cores; most of ours only wait
             workers_kill_timeout=int(DRAIN_SECONDS - GRACE_SECONDS - 1),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 import threading
@@ -29,6 +30,11 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
     else:
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def leave_no_core() -> None:
+    """A crash writes no memory to the disk: keys, codes and numbers are in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _watch(parent: int) -> None:

@@ -13,10 +13,11 @@ from otp_service.cli.addresses import is_free, own_or_free
 from otp_service.cli.admin_server import serve_admin
 from otp_service.cli.api_server import GRACE_SECONDS, ApiServer, Draining
 from otp_service.cli.options import config_option, load_config, warn, warn_about
+from otp_service.cli.processes import leave_no_core
 from otp_service.cli.server_check import server_is_fit, watch_server
 from otp_service.config import Config
 from otp_service.config.fields import Address
-from otp_service.logs import configure_logs
+from otp_service.logs import configure_logs, hear_everything
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -52,6 +53,8 @@ def shared_admin_address(wanted: Address) -> Address:
 def run_api(loaded: Config, admin: Address, threads: int, grace: float) -> int:
     """Serve until a signal ends it; returns the exit status. Raises ConfigError for an evicting Redis."""
     is_fit = server_is_fit(loaded)
+    hear_everything()
+    leave_no_core()
     # Forking keeps what is imported and checked; granian's own choice would import everything once more.
     multiprocessing.set_start_method("fork", force=True)
     draining = Draining()

@@ -11,12 +11,13 @@ import click
 from otp_service import wiring
 from otp_service.cli.admin_server import serve_admin
 from otp_service.cli.options import config_option, load_config, warn_about
+from otp_service.cli.processes import leave_no_core
 from otp_service.cli.serve import shared_admin_address
 from otp_service.cli.server_check import server_is_fit, watch_server
 from otp_service.config import Config
 from otp_service.config.fields import Address
 from otp_service.delivery.worker import BLOCK_MS
-from otp_service.logs import configure_logs
+from otp_service.logs import configure_logs, hear_everything
 
 
 @click.command()
@@ -32,6 +33,8 @@ def worker(config_path: Path | None) -> int:
 def run_worker(loaded: Config, admin: Address) -> int:
     """Work until SIGTERM or SIGINT, then finish what is under way. Raises ConfigError for an evicting Redis."""
     is_fit = server_is_fit(loaded)
+    hear_everything()
+    leave_no_core()
     stopping = False
 
     def draining() -> bool:

@@ -20,7 +20,7 @@ from otp_service.delivery.judging import again, judge, verdict
 from otp_service.delivery.playing import Repertoire, draw_report
 from otp_service.delivery.routing import Plan, Router
 from otp_service.keyring import SealBroken
-from otp_service.masking import fit_to_keep, without_number
+from otp_service.masking import fit_id, fit_to_keep
 from otp_service.metrics import TRIES, TRY_SECONDS
 from otp_service.ports import (
     Begun,
@@ -231,7 +231,7 @@ class Delivery:
             name = self._composer.report_name(channel.name, result.gateway_id)
             await self._outbox.expect_report(name, current.entry, begun)
         if isinstance(message, Message):
-            result = replace(result, gateway_id=without_number(result.gateway_id, message.to))
+            result = replace(result, gateway_id=fit_id(result.gateway_id, message.to, message.code))
             current.last = (channel.name, result)
         # Silence was counted when it began.
         judgement = Judgement.NEUTRAL if waiting.silent else judge(result, took, channel.answer_within)

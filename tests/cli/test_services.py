@@ -170,7 +170,7 @@ class TestServe:
 
     @pytest.mark.usefixtures("file")
     def test_refuses_a_debugger(self, command: Command) -> None:
-        """It would show codes and keys to whoever provokes an error."""
+        """T42: it would show codes and keys to whoever provokes an error."""
         command("serve", FLASK_DEBUG="1", OTP_SERVICE__BIND=f"127.0.0.1:{free_port()}")
 
         assert command.status == 1

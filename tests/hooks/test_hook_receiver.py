@@ -66,6 +66,7 @@ def post(
 
 
 def test_the_connection_is_made_to_the_address_that_was_judged() -> None:
+    """T63."""
     resolver, client = FakeResolver([[PUBLIC_1, PUBLIC_V6]]), FakeClient()
     assert post(resolver, client) == HookAnswer(200)
     assert resolver.asked == [("shop.example.com", 443)]
@@ -76,6 +77,7 @@ def test_the_connection_is_made_to_the_address_that_was_judged() -> None:
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_a_name_that_stands_for_a_private_address_is_not_connected_to(address: str) -> None:
+    """T63."""
     client = FakeClient()
     with pytest.raises(AddressRefused, match="not of the open Internet"):
         post(FakeResolver([[address]]), client)
@@ -84,6 +86,7 @@ def test_a_name_that_stands_for_a_private_address_is_not_connected_to(address: s
 
 @pytest.mark.parametrize("addresses", [[PUBLIC_1, "10.0.0.1"], ["::1", PUBLIC_V6], [PUBLIC_1, PUBLIC_2, "fe80::1%lo"]])
 def test_one_private_address_among_public_ones_is_enough(addresses: list[str]) -> None:
+    """T63."""
     client = FakeClient()
     with pytest.raises(AddressRefused):
         post(FakeResolver([addresses]), client)
@@ -91,7 +94,7 @@ def test_one_private_address_among_public_ones_is_enough(addresses: list[str]) -
 
 
 def test_a_name_that_changes_its_mind_is_judged_anew_at_each_attempt() -> None:
-    """Rebinding: public when it is first looked up, private at the next attempt, and never asked in between."""
+    """T63: rebinding: public when it is first looked up, private at the next attempt, and never asked in between."""
     resolver, client = FakeResolver([[PUBLIC_1], ["127.0.0.1"], [PUBLIC_2]]), FakeClient()
     assert post(resolver, client) == HookAnswer(200)
     assert len(resolver.asked) == 1

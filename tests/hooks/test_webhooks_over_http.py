@@ -74,6 +74,7 @@ def test_an_event_reaches_a_receiver_that_checks_it_with_the_reference_library(s
 
 
 def test_a_redirect_is_not_followed(server: Server) -> None:
+    """T63."""
     with RawGateway(says(http_answer(200))) as inner:
         for status in (301, 302, 303, 307, 308):
             moved = http_answer(status, headers={"Location": f"http://{inner.host}/latest/meta-data/"})
@@ -105,6 +106,7 @@ def test_410_is_remembered_by_whoever_looks(server: Server) -> None:
 
 
 def test_no_log_line_shows_the_address_or_the_number(server: Server) -> None:
+    """T39."""
     with structlog.testing.capture_logs() as lines, RawGateway(says(http_answer(500, b"+8613800138000"))) as gateway:
         HookWorld(server).happen()
         run(configured(gateway), server, gateway.asked.is_set)

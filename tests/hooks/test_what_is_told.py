@@ -173,6 +173,7 @@ def test_what_nobody_wants_and_what_is_no_event_does_not_stay(server: Server) ->
 
 
 def test_the_reference_library_takes_what_is_sent(server: Server) -> None:
+    """T64."""
     world = HookWorld(server)
     world.happen()
     world.turn()
@@ -182,6 +183,7 @@ def test_the_reference_library_takes_what_is_sent(server: Server) -> None:
 
 
 def test_while_secrets_rotate_each_of_them_reads_it(server: Server) -> None:
+    """T64."""
     world = HookWorld(server, shop={"secrets": (new_secret("new"), new_secret("old"))})
     world.happen()
     world.turn()
@@ -200,6 +202,7 @@ def test_while_secrets_rotate_each_of_them_reads_it(server: Server) -> None:
     ],
 )
 def test_an_altered_header_is_found_out(server: Server, header: str, value: str) -> None:
+    """T64."""
     world = HookWorld(server)
     world.happen()
     world.turn()
@@ -209,6 +212,7 @@ def test_an_altered_header_is_found_out(server: Server, header: str, value: str)
 
 
 def test_an_altered_body_is_found_out(server: Server) -> None:
+    """T64."""
     world = HookWorld(server)
     world.happen("delivery.failed")
     world.turn()
@@ -219,6 +223,7 @@ def test_an_altered_body_is_found_out(server: Server) -> None:
 
 @pytest.mark.parametrize("minutes", [-6, 6])
 def test_an_old_or_early_copy_is_found_out(server: Server, minutes: int) -> None:
+    """T64."""
     world = HookWorld(server)
     world.happen()
     world.turn()

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from otp_service.calls import Asking
 from otp_service.logs import redact
-from otp_service.masking import fit_to_keep, without_number
+from otp_service.masking import fit_id, fit_to_keep
 from otp_service.metrics import LEVELS, Level, Levels
 from otp_service.ports import Outcome, Reason, TryResult
 from tests.world import NUMBER, World
@@ -78,9 +78,11 @@ def test_a_send_that_nobody_was_asked_for_is_logged_too(world: World) -> None:
 
 
 def test_masks_leave_what_names_nobody() -> None:
-    assert without_number("93390617", NUMBER) == "93390617"
-    assert without_number(f"{NATIONAL}_a7", NUMBER) == "****_a7"
+    assert fit_id("93390617", NUMBER, "345678") == "93390617"
+    assert fit_id(f"{NATIONAL}_a7", NUMBER, "345678") == "****_a7"
+    assert fit_id("m-345678_a7", NUMBER, "345678") == "m-****_a7"
     assert fit_to_keep("no 1380 or 138") == "no **** or 138"
+    assert fit_to_keep("no 138-0013-8000: code 345 678") == "no ****: code ****"
 
 
 class TestLevels:

@@ -219,12 +219,14 @@ def test_who_knows_the_secret_may_push(headers: dict[str, str]) -> None:
     ],
 )
 def test_t57_what_is_forged_unsigned_or_stale_is_refused(headers: dict[str, str]) -> None:
+    """T57."""
     with pytest.raises(PushRefused) as refused:
         push(headers)
     assert SECRET not in str(refused.value)
 
 
 def test_t57_an_altered_body_is_refused_and_without_a_secret_everything_is() -> None:
+    """T57."""
     with pytest.raises(PushRefused):
         push(SIGNED, BODY.replace(b"1212", b"1213"))
     with pytest.raises(PushRefused, match="report_secret"):

@@ -207,6 +207,7 @@ def test_a_pushed_report_says_delivered(make: Callable[..., Place]) -> None:
 
 
 def test_t57_pushes_that_are_not_the_gateway_s_are_refused_and_said_to_once(make: Callable[..., Place]) -> None:
+    """T57."""
     place = make(profile="classic", reports="push", report_secret=SECRET)
     body = json.dumps({"statusbox": [{"mobile": MOBILE, "taskid": "7", "status": "10"}], "error": "1"}).encode()
     now = int(time.time())
@@ -235,7 +236,7 @@ def test_t57_pushes_that_are_not_the_gateway_s_are_refused_and_said_to_once(make
 
 
 def test_t57_a_push_that_is_replayed_is_taken_and_changes_nothing(make: Callable[..., Place]) -> None:
-    """A gateway that missed our answer does the same."""
+    """T57: a gateway that missed our answer does the same."""
     place = make(profile="classic", reports="push", report_secret=SECRET)
     with place.api() as url, place.worker(), httpx.Client(base_url=url, trust_env=False) as http:
         id = place.start()

@@ -150,6 +150,7 @@ def test_f28_a_report_72_hours_late_finds_its_try_although_the_verification_is_g
 
 
 def test_t57_a_report_of_another_number_changes_nothing_and_is_not_tried_again(world: World) -> None:
+    """T57."""
     seen, news = sent(world), counting("orphan")
     hear(world, row(to="+8613912345678"))
     assert state(world, seen.id) == (Delivery.ACCEPTED, [None])
@@ -158,6 +159,7 @@ def test_t57_a_report_of_another_number_changes_nothing_and_is_not_tried_again(w
 
 
 def test_t57_a_report_of_another_channel_changes_nothing(world: World) -> None:
+    """T57."""
     seen = sent(world)
     hear(world, row(), channel="backup")
     assert state(world, seen.id) == (Delivery.ACCEPTED, [None])

@@ -94,6 +94,7 @@ def test_two_requests_have_two_ids(api):
 
 
 def test_a_request_has_one_log_line_without_anything_that_was_sent(api):
+    """T41."""
     with capture_logs() as lines:
         answer = api.post("/v1/verifications?code=345678", EVERYTHING, Idempotency_Key="345678")
         api.post("/v1/verifications/ver_345678/check", {"code": "345678", "session": "s3ss1on"})

@@ -142,6 +142,7 @@ def test_t22_an_unknown_id_and_another_clients_have_one_body(api):
 
 
 def test_t42_a_mistake_of_ours_is_a_plain_500(api):
+    """T42."""
     api.verifier.refusal = ZeroDivisionError("code 345678 of +8613800138000")
     answer = api.post("/v1/verifications", START)
     assert answer.status_code == 500
@@ -156,6 +157,7 @@ def test_t42_a_mistake_of_ours_is_a_plain_500(api):
     "path", ["/debug", "/console", "/?__debugger__=yes&cmd=resource", "/metrics", "/.env", "/static/"]
 )
 def test_t42_there_is_no_debugger_and_nothing_of_ours_to_read(api, path):
+    """T42."""
     answer = api.get(path)
     assert (answer.status_code, answer.json["problem"]) == (404, "not_found")
 

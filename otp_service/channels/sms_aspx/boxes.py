@@ -25,7 +25,9 @@ Fields = dict[str, str]
 
 _END = {"10": True, "DELIVRD": True, "20": False, "UNDELIV": False}
 _DONE_IN_JSON = frozenset({"0", "1", ""})
-_XML_ROW = re.compile(rf"<({STATUSES}|{CALLS})>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
+_OPENING = rf"<(?:{STATUSES}|{CALLS})>"
+# No row reaches over the next one's beginning: a list of rows that never end would be read once for each of them.
+_XML_ROW = re.compile(rf"<({STATUSES}|{CALLS})>((?:(?!{_OPENING}).)*?)</\1>", re.DOTALL | re.IGNORECASE)
 _XML_LEAF = re.compile(r"<(\w+)>([^<]*)</\1>")
 _JSON_ROW = re.compile(r"\{[^{}\[\]]*\}")
 _LONGEST_ID = 64

@@ -7,9 +7,10 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from otp_service.channels.calls import Call, ask, deliver, hidden
+from otp_service.channels.calls import OF_ANOTHER, Call, ask, deliver, hidden, is_another
 from otp_service.channels.http import GatewayClient, HttpAnswer
 from otp_service.channels.http_outcomes import UNKNOWN, by_code, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import Document, UnreadableAnswer, read_document, rows_of, text_of
@@ -69,7 +70,7 @@ class TencentChannel:
         if unfit := not_to_fill(template, message):
             return unfit
         call = self._call("SendSms", self._fields(message, template), hidden(message))
-        return await deliver(self._client, call, self.deadline, _judge)
+        return await deliver(self._client, call, self.deadline, partial(_judge, message.to))
 
     async def balance(self) -> Balance:
         raise NoBalance("Tencent counts packages of SMS, not a balance")
@@ -125,7 +126,7 @@ class TencentChannel:
         return Call(settings.url, headers, body, hide=(*secrets, *hide))
 
 
-def _judge(answer: HttpAnswer) -> TryResult:
+def _judge(to: str, answer: HttpAnswer) -> TryResult:
     if not succeeded(answer.status):
         return refused(by_status(answer), f"HTTP {answer.status}")
     response = read_document(answer.body).get("Response")
@@ -134,6 +135,8 @@ def _judge(answer: HttpAnswer) -> TryResult:
     states = rows_of(response, "SendStatusSet")
     if len(states) != 1:
         return refused(UNKNOWN, f"{len(states)} results for one number")
+    if is_another(text_of(states[0], "PhoneNumber"), to):
+        return refused(UNKNOWN, OF_ANOTHER)
     if text_of(states[0], "Code") != "Ok":
         return _refusal(answer, states[0])
     if serial := text_of(states[0], "SerialNo"):

@@ -8,9 +8,10 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlencode
 
-from otp_service.channels.calls import FORM, Call, ask, basic_auth, deliver, hidden
+from otp_service.channels.calls import FORM, OF_ANOTHER, Call, ask, basic_auth, deliver, hidden, is_another
 from otp_service.channels.http import GatewayClient, HttpAnswer
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import UnreadableAnswer, read_document, text_of
@@ -70,7 +71,7 @@ class TwilioChannel:
         body = urlencode(self._fields(message)).encode()
         headers = {"Authorization": self._login, "Content-Type": FORM}
         call = Call(self._address("Messages"), headers, body, hide=hidden(message, *self._secrets))
-        return await deliver(self._client, call, self.deadline, _judge)
+        return await deliver(self._client, call, self.deadline, partial(_judge, message.to))
 
     async def balance(self) -> Balance:
         call = Call(self._address("Balance"), {"Authorization": self._login}, method="GET", hide=self._secrets)
@@ -114,13 +115,15 @@ def callback_signature(auth_token: str, url: str, fields: Sequence[tuple[str, st
     return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(errors="surrogatepass"), "sha1")).decode()
 
 
-def _judge(answer: HttpAnswer) -> TryResult:
+def _judge(to: str, answer: HttpAnswer) -> TryResult:
     if not succeeded(answer.status):
         return _refusal(answer)
     document = read_document(answer.body)
     sid, status = text_of(document, "sid"), text_of(document, "status")
     if not _MESSAGE.fullmatch(sid):
         return refused(UNKNOWN, f"HTTP {answer.status} without the sid of a message")
+    if is_another(text_of(document, "to"), to):
+        return refused(UNKNOWN, OF_ANOTHER)
     if status in _FAILED:
         return refused(UNKNOWN, f"a message that is {status}: {text_of(document, 'error_message')}", sid)
     return TryResult(Outcome.ACCEPTED, detail=status, gateway_id=sid)

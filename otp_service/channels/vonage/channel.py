@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlencode
 
-from otp_service.channels.calls import FORM, Call, ask, basic_auth, deliver, hidden
+from otp_service.channels.calls import FORM, OF_ANOTHER, Call, ask, basic_auth, deliver, hidden, is_another
 from otp_service.channels.http import GatewayClient, HttpAnswer
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import Document, read_document, rows_of, text_of
@@ -74,7 +75,7 @@ class VonageChannel:
             urlencode(fields).encode(),
             hide=hidden(message, *secrets),
         )
-        return await deliver(self._client, call, self.deadline, _judge)
+        return await deliver(self._client, call, self.deadline, partial(_judge, message.to))
 
     async def balance(self) -> Balance:
         """The login goes into the header: Vonage takes it in the query as well, where it would end up in logs."""
@@ -129,13 +130,15 @@ class VonageChannel:
         return [*stamped, ("sig", signature(settings.signature_method, settings.signature_secret, stamped))]
 
 
-def _judge(answer: HttpAnswer) -> TryResult:
+def _judge(to: str, answer: HttpAnswer) -> TryResult:
     """A long text is several messages: one that is not 0 among others that are leaves a part of it unsent."""
     if not succeeded(answer.status):
         return refused(by_status(answer), f"HTTP {answer.status}")
     parts = rows_of(read_document(answer.body), "messages")
     if not parts:
         return refused(UNKNOWN, "the answer has no messages")
+    if any(is_another(text_of(part, "to"), to) for part in parts):
+        return refused(UNKNOWN, OF_ANOTHER)
     states = {text_of(part, "status") for part in parts}
     first_id = text_of(parts[0], "message-id")
     if states == {"0"}:

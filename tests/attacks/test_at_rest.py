@@ -9,13 +9,8 @@ import hmac
 import itertools
 import logging
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -29,6 +24,7 @@ from otp_service.ports import Outcome, Reason, TryResult
 from otp_service.verifier import Idempotency, ResendRequest
 from otp_service.web.app import create_app
 from otp_service.web.service import Service
+from tests.attacks.thief import assert_silent, contents, files, watched, write_down_everything
 from tests.raw_gateway import RawGateway, http_answer, says
 from tests.world import NUMBER, SHOP, Server, World
 
@@ -43,98 +39,15 @@ PASSWORD = "gateway-password-7f3a"
 ACCOUNT = "gateway-account-91bc"
 
 
-# --- what a thief may read --------------------------------------------------------------------------------------------
-
-
-def contents(client: redis.Redis) -> bytes:
-    """Every key, every value of every type, and what DUMP says of it."""
-    found = bytearray()
-    for key in client.scan_iter(count=1000):
-        reads: dict[bytes, Callable[[], Any]] = {
-            b"hash": lambda key=key: client.hgetall(key),
-            b"list": lambda key=key: client.lrange(key, 0, -1),
-            b"zset": lambda key=key: client.zrange(key, 0, -1, withscores=True),
-            b"stream": lambda key=key: [client.xrange(key), client.xinfo_stream(key, full=True)],
-            b"string": lambda key=key: client.get(key),
-        }
-        found += b"\n" + key + b" "
-        for value in flat(reads[client.type(key)]()):
-            found += value + b" "
-        found += client.dump(key) or b""
-    return bytes(found)
-
-
-def flat(value: Any) -> Iterator[bytes]:
-    if isinstance(value, dict):
-        value = list(value.items())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from flat(item)
-    else:
-        yield value if isinstance(value, bytes) else str(value).encode()
-
-
-def files(client: redis.Redis) -> bytes:
-    """The snapshot and the append-only file, as they lie on the disk."""
-    client.save()
-    folder = Path(client.config_get("dir")["dir"])
-    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-
-
-@contextmanager
-def watched(url: str, heard: bytearray) -> Iterator[None]:
-    """MONITOR: every command with its arguments, as anyone with access to the server can watch it."""
-    parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=0.05) as line:
-        line.sendall(b"MONITOR\r\n")
-        done = threading.Event()
-
-        def listen() -> None:
-            while True:
-                try:
-                    heard.extend(line.recv(1 << 16))
-                except TimeoutError:
-                    if done.is_set():
-                        return
-
-        thread = threading.Thread(target=listen)
-        thread.start()
-        while b"+OK" not in heard:
-            time.sleep(0.001)
-        yield
-        done.set()
-        thread.join()
-
-
 @pytest.fixture
 def recording(real_server: Server) -> Iterator[redis.Redis]:
     """The server writes down all that it can: append-only file, slow log, snapshots without compression."""
     client = real_server.client
-    client.config_set("rdbcompression", "no")
-    client.config_set("slowlog-log-slower-than", 0)
-    client.slowlog_reset()
-    client.config_set("appendfsync", "always")
-    client.config_set("appendonly", "yes")
-    while client.info("persistence")["aof_rewrite_in_progress"] or client.info("persistence")["aof_rewrite_scheduled"]:
-        time.sleep(0.01)
+    write_down_everything(client)
     yield client
     client.config_set("appendonly", "no")
     client.config_set("slowlog-log-slower-than", 10_000)
     client.config_set("rdbcompression", "yes")
-
-
-def spellings(secret: str) -> Iterator[bytes]:
-    raw = secret.encode("latin-1")
-    yield raw
-    yield raw.hex().encode()
-    yield base64.b64encode(raw).rstrip(b"=")
-    yield raw[::-1]
-
-
-def assert_silent(place: str, text: bytes, secrets: dict[str, str]) -> None:
-    for name, secret in secrets.items():
-        for spelling in spellings(secret):
-            assert spelling not in text, f"{place} holds the {name}"
 
 
 # --- a whole flow -----------------------------------------------------------------------------------------------------
@@ -302,22 +215,6 @@ def test_no_field_of_a_record_is_an_unkeyed_hash_of_its_code(world: World) -> No
     for digest in unkeyed(world.code_of(id), record, id):
         assert digest[:16] not in values
         assert digest.hex().encode()[:32] not in values
-
-
-@pytest.mark.slow
-def test_a_dump_without_the_keys_yields_no_code_where_salted_hashes_would_yield_all(world: World) -> None:
-    """T38: all 10^6 codes against each record; the control keeps SHA-256 of salt and code, as others did."""
-    recovered = control = 0
-    for n in range(5):
-        id = world.start(f"+861380013800{n}", session=SESSION).verification.id
-        record = record_of(world, id)
-        salt, values = record[b"seed"], b" ".join(record.values())
-        salted = hashlib.sha256(salt + world.code_of(id).encode()).digest()
-        for code in (f"{n:06d}".encode() for n in range(10**6)):
-            digests = [hashlib.sha256(salt + code).digest(), hashlib.sha256(code).digest(), hashlib.md5(code).digest()]
-            control += digests[0] == salted
-            recovered += any(digest[:16] in values for digest in digests)
-    assert (recovered, control) == (0, 5)
 
 
 @pytest.mark.parametrize("end", ["approved", "exhausted", "canceled", "expired"])
