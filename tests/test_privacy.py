@@ -27,7 +27,7 @@ from otp_service.store import (
 )
 from otp_service.store.event_rows import event_of
 from otp_service.verifier import Idempotency
-from tests.test_at_rest import contents
+from tests.attacks.test_at_rest import contents
 from tests.test_store_keys import kind_of, ours
 from tests.world import ACCEPTED, BANK, FINGERPRINT, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World
 

@@ -187,13 +187,13 @@ class TestInit:
 
     def test_takes_every_answer_as_a_flag(self, command: Command) -> None:
         """Whatever characters they hold; a text of one's own serves every purpose."""
-        given = ["--url", "https://sms.example.com/v2sms.aspx", "--account", 'a"b', "--password", "p\\w'\u007f"]
+        given = ["--url", "https://sms.example.com/v2sms.aspx", "--account", 'a"b', "--password", "p\\w'%\"é"]
         command("init", *given, "--signature", "Acme", "--region", "US", "--text", "{{ code }} is it", "--yes")
         loaded = config.load(Path("otp.toml"), {})
         channel = loaded.channels[0]
 
         assert (channel.profile, channel.account) == ("v2", 'a"b')
-        assert channel.password.get_secret_value() == "p\\w'\u007f"
+        assert channel.password.get_secret_value() == "p\\w'%\"é"
         assert loaded.messages == {name: {"en": "{{ code }} is it"} for name in config.BUILT_IN_PURPOSES}
         assert loaded.purposes["signup"].locale == "en"
 

@@ -39,7 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, said: list[bytes]) -> Iter
         config = tmp_path_factory.mktemp("answers") / "otp.toml"
         profiles = ("seed", "classic", "v2", "huaxin", "miaodi")
         channels = "".join(_CHANNEL.format(profile=profile, host=gateway.host) for profile in profiles)
-        config.write_text('[limits]\nrecipient = ["1000/1h"]\n' + channels, "utf-8")
+        config.write_text('[limits]\nrecipient = ["1000/1h"]\nprefix = []\n' + channels, "utf-8")
         with running_demo(config) as service:
             yield service
 
