@@ -42,6 +42,8 @@ class StartRequest:
     """Canonical text of an IPv4 or IPv6 address."""
     deliver: bool = True
     metadata: Mapping[str, str] | None = field(default=None, repr=False)
+    captcha_token: str | None = field(default=None, repr=False)
+    """What the CAPTCHA's widget gave; looked at only where the start needs one, and kept nowhere."""
     asking: Asking = field(default=Asking(), compare=False)
 
 

@@ -13,6 +13,7 @@ OtpServiceError
     ├── RateLimited             carries `limit` and `retry_after`
     ├── RecipientBlocked, RecipientDisabled
     ├── TokenInvalid, TokenExpired, TokenUsed
+    ├── ChallengeRequired       carries the widget to show, and why it is needed
     ├── IdempotencyMismatch
     └── Unavailable             carries `retry_after`
 """
@@ -176,6 +177,18 @@ class TokenExpired(Problem):
 class TokenUsed(Problem):
     name = "token_used"
     title = "The token was used before"
+
+
+class ChallengeRequired(Problem):
+    name = "challenge_required"
+    title = "A CAPTCHA must be solved first"
+
+    def __init__(self, detail: str, *, reason: str = "client", verifier: str = "", site_key: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        """`client`: each start of this client needs one; `suspicious`: this one does."""
+        self.verifier = verifier
+        self.site_key = site_key
 
 
 class IdempotencyMismatch(Problem):

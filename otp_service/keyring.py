@@ -34,7 +34,19 @@ _ID_CHARS = frozenset(_ALPHABET)
 _ID_PREFIX = "ver_"
 _ID_LENGTH = len(_ID_PREFIX) + (NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES) * 8 // 5
 _LONG_NAME_BYTES = 16
-_NAMED = ("recipient", "prefix", "owner", "mask", "scope", "bucket", "device", "context", "idempotency", "report")
+_NAMED = (
+    "recipient",
+    "prefix",
+    "owner",
+    "mask",
+    "scope",
+    "bucket",
+    "device",
+    "context",
+    "idempotency",
+    "report",
+    "captcha",
+)
 
 
 class SealBroken(OtpServiceError):
@@ -104,6 +116,10 @@ class Keyring:
     def report(self, channel: str, gateway_id: str) -> str:
         """The try that a gateway's id stands for."""
         return self._name("report", channel, gateway_id)
+
+    def captcha(self, identity: str) -> str:
+        """A CAPTCHA token that was spent."""
+        return self._name("captcha", identity)
 
     def _name(self, use: str, *parts: str | bytes | None) -> str:
         digest = hmac.digest(self._naming[use], _framed(*parts), "sha256")[:_LONG_NAME_BYTES]

@@ -140,6 +140,8 @@ class Client:
     purposes: frozenset[str]
     require: frozenset[str] = frozenset()
     """Fields that a start of this client must carry."""
+    challenge: Literal["never", "suspicious", "always"] = "suspicious"
+    """Which starts of this client need a CAPTCHA token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from otp_service import codes, recipient, snapshot
 from otp_service.admission import Admission
 from otp_service.availability import Availability
 from otp_service.calls import Asking, ResendRequest, StartRequest
+from otp_service.challenge import Challenge, Suspect, nobody, unverifiable
 from otp_service.charging import Charging
 from otp_service.errors import RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.idempotency import Done
@@ -48,9 +49,19 @@ _MOVES = 8
 class Sending:
     """Start and resend, below the judgement of what may be sent at all."""
 
-    def __init__(self, store: Store, keyring: Keyring, rules: Rules, admission: Admission) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        rules: Rules,
+        admission: Admission,
+        challenge: Challenge | None = None,
+        suspect: Suspect = nobody,
+    ) -> None:
         self._store = store
         self._admission = admission
+        self._challenge = challenge.check if challenge else unverifiable
+        self._suspect = suspect
         self._availability = Availability(store, rules.channels)
         self._keyring = keyring
         self._rules = rules
@@ -67,6 +78,8 @@ class Sending:
             self._still_a_test(test)
         id = self._keyring.new_id(to.e164, to.prefix, base64.urlsafe_b64decode(nonce))
         route = self._route(client.name, request.purpose, to, request.channel)
+        if not test:
+            self._challenge(client, request, nonce, self._suspect(client, to))
         buckets = () if test else self._charging.buckets(client, request, to)
         record = self._records.new(id, client, request, to, buckets)
         device = str(record.fields.get("device", ""))

@@ -18,6 +18,7 @@ from otp_service.calls import (
     TokenFacts,
     TokenRequest,
 )
+from otp_service.challenge import Challenge, Suspect, nobody
 from otp_service.checking import Checking
 from otp_service.codes import normalize
 from otp_service.errors import (
@@ -52,11 +53,18 @@ __all__ = [
 class Verifier:
     """Every method raises a `Problem` when it refuses; a refused request counts nowhere."""
 
-    def __init__(self, store: Store, keyring: Keyring, rules: Rules) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        rules: Rules,
+        challenge: Challenge | None = None,
+        suspect: Suspect = nobody,
+    ) -> None:
         self._store = store
         self._keyring = keyring
         self._admission = Admission(rules)
-        self._sending = Sending(store, keyring, rules, self._admission)
+        self._sending = Sending(store, keyring, rules, self._admission, challenge, suspect)
         self._checking = Checking(store, keyring, rules.limits)
 
     # --- start, resend, cancel ------------------------------------------------------------------------------------

@@ -36,12 +36,13 @@ MAY_IMPORT = {
     "reports": PURE | {"ports", "metrics"},
     "store": PURE | {"ports"},
     "channels": PURE | {"ports"},
+    "captchas": PURE | {"ports", "metrics"},
     "web": PURE | {"ports", "verifier", "metrics"},
     "simulator": {"__version__"},
     "config": PURE,
     "wiring": PURE
     | {"ports", "verifier", "delivery", "store", "channels", "web", "config", "logs", "metrics", "__version__"}
-    | {"hooks", "reports"},
+    | {"hooks", "reports", "captchas"},
     "cli": PURE | {"ports", "delivery", "simulator", "config", "wiring", "logs", "metrics", "__version__"},
     "logs": set(),
     "metrics": {"verification"},
@@ -50,7 +51,7 @@ MAY_IMPORT = {
 
 VERIFIER = {
     "verifier", "sending", "checking", "charging", "records", "snapshot", "idempotency", "admission", "availability",
-    "brake", "revocation",
+    "brake", "revocation", "challenge",
 }  # fmt: skip
 """Modules that are one layer: the verifier and what it is made of."""
 
@@ -62,7 +63,7 @@ FRAMEWORKS = {
     "werkzeug": {"web"},
     "redis": {"store"},
     "hiredis": {"store"},
-    "httpx": {"channels", "cli"},
+    "httpx": {"channels", "captchas", "cli"},
     "aiosmtplib": {"channels"},
     "click": {"cli"},
     "rich": {"cli"},

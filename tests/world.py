@@ -12,6 +12,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
+from otp_service.challenge import Challenge, Suspect, nobody
 from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
 from otp_service.keyring import Keyring
 from otp_service.messages import Catalogue
@@ -115,6 +116,8 @@ class World:
         )
         self.on_unknown: Any = "failover"
         self.reporting: set[str] = set()
+        self.challenge: Challenge | None = None
+        self.suspect: Suspect = nobody
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -127,9 +130,14 @@ class World:
         self._rebuild()
         return self
 
+    def with_challenge(self, challenge: Challenge, suspect: Suspect = nobody) -> World:
+        self.challenge, self.suspect = challenge, suspect
+        self._rebuild()
+        return self
+
     def _rebuild(self) -> None:
         self.store = RedisStore(self.server.client, scripts=MOVABLE)
-        self.verifier = Verifier(self.store, self.keyring, self.rules)
+        self.verifier = Verifier(self.store, self.keyring, self.rules, self.challenge, self.suspect)
         self.operations = RedisOperations(self.server.client, scripts=MOVABLE)
 
     def move_clock(self, seconds: float) -> None:

@@ -35,6 +35,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _test_numbers(config)
     yield from config.number_lists[1]
     yield from _listeners(config)
+    yield from _challenged(config)
     yield from _templates(config)
     yield from _carried(config)
     for channel in config.channels:
@@ -141,6 +142,21 @@ def _listeners(config: Config) -> Iterator[str]:
                 f"webhooks.{webhook.name}.client: no client is called {webhook.client!r}; {there_are}"
                 f"{nearest(webhook.client, known)}"
             )
+
+
+def _challenged(config: Config) -> Iterator[str]:
+    if config.challenge is None:
+        for client in config.clients:
+            if client.challenge == "always":
+                yield (
+                    f'clients.{client.name}.challenge: "always" needs a CAPTCHA service; write a table [challenge], or '
+                    'write "suspicious" or "never"'
+                )
+    elif config.challenge.lets_everybody_pass and not config.service.allow_test_numbers:
+        yield (
+            "challenge.secret: the service's published test key, which lets everybody pass; write your own, or for "
+            "tests service.allow_test_numbers = true"
+        )
 
 
 def _templates(config: Config) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from otp_service import policy
+from otp_service.config.challenge import ChallengeSection
 from otp_service.config.channel_texts import ChannelTexts, texts_of
 from otp_service.config.cross_checks import contradictions
 from otp_service.config.fields import Locale, Name
@@ -46,6 +47,7 @@ class Config(Section):
     recipients: Recipients = Recipients()
     delivery: Delivery = Delivery()
     retention: RetentionSection = RetentionSection()
+    challenge: ChallengeSection | None = None
     channels: tuple[AnyChannel, ...] = Field(min_length=1, description="at least one table [[channels]]")
     clients: tuple[Client, ...] = ()
     test_numbers: tuple[TestNumber, ...] = ()
@@ -74,6 +76,7 @@ class Config(Section):
         """What works, but hardly as meant."""
         return [
             *(f"channels.{channel.name}.{line}" for channel in self.channels for line in channel.warnings()),
+            *(f"challenge.{line}" for line in (self.challenge.warnings() if self.challenge else ())),
             *(
                 f"test_numbers[{index}]: its last day, {entry.until}, is over"
                 for index, entry in enumerate(self.test_numbers)

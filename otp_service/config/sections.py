@@ -193,11 +193,14 @@ class Client(WithLists):
     require: Annotated[
         tuple[Literal["session", "device", "context", "locale", "client_ip", "metadata"], ...], Items
     ] = Field((), description='any of "session", "device", "context", "locale", "client_ip", "metadata"')
+    challenge: Literal["never", "suspicious", "always"] = Field(
+        "suspicious", description='"never", "suspicious" or "always"'
+    )
 
     spend: Money | None = Field(None, description=CAP)
 
     def domain(self) -> policy.Client:
-        return policy.Client(self.name, frozenset(self.purposes), frozenset(self.require))
+        return policy.Client(self.name, frozenset(self.purposes), frozenset(self.require), self.challenge)
 
 
 class TestNumber(Section):

@@ -1,7 +1,9 @@
-"""What the domain needs from the outside, and what each side promises. Adapters live in `store/` and `channels/`."""
+"""What the domain needs from the outside, and what each side promises. Adapters live in `store/`, `channels/` and
+`captchas/`."""
 
 from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
 from otp_service.ports.audit import AuditTrail
+from otp_service.ports.challenge import CaptchaDown, CaptchaRefused, Challenger, SpentTokens
 from otp_service.ports.channel import (
     Balance,
     Channel,
@@ -92,6 +94,9 @@ __all__ = [
     "Busy",
     "Call",
     "Candidate",
+    "CaptchaDown",
+    "CaptchaRefused",
+    "Challenger",
     "Change",
     "Channel",
     "ChannelError",
@@ -158,6 +163,7 @@ __all__ = [
     "SendTerms",
     "Sent",
     "Sky",
+    "SpentTokens",
     "Standing",
     "Standings",
     "Store",

@@ -3,6 +3,7 @@
 from otp_service.store.connection import connect, connect_async
 from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_audit import RedisAudit
+from otp_service.store.redis_captchas import RedisSpentTokens
 from otp_service.store.redis_events import RedisEventLog
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
@@ -29,6 +30,7 @@ __all__ = [
     "RedisPresence",
     "RedisReportLog",
     "RedisRevocations",
+    "RedisSpentTokens",
     "RedisStandings",
     "RedisStore",
     "RedisTallies",

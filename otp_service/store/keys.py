@@ -37,6 +37,7 @@
 | `P:workers`                | zset   | workers, by the moment of their latest sign | none: who is silent is dropped |
 | `P:worker:<name>`          | string | what a worker says of itself, JSON          | 10 s                         |
 | `P:i:<claim>`              | hash   | an Idempotency-Key                          | 2 h                          |
+| `P:cap:<token>`            | string | the request that spent a CAPTCHA token      | 10 min                       |
 | `P:b:<limit>:<name>`       | zset   | sends counted for an address, a client, …   | the longest window           |
 | `P:{m:<limit>:<name>}:spent` | hash | what a client or everybody spent, by the hour | 25 h                       |
 | `P:{m:<limit>:<name>}:by:<nonce>` | string | one send's price, to give it back      | 1 min                        |
@@ -175,6 +176,9 @@ class Keys:
 
     def brake(self, client: str) -> str:
         return f"{self._prefix}:brake:{client}"
+
+    def captcha(self, name: str) -> str:
+        return f"{self._prefix}:cap:{name}"
 
     def bucket(self, limit: str, name: str) -> str:
         return f"{self._prefix}:b:{limit}:{name}"

@@ -9,7 +9,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from otp_service.errors import CodeMismatch, Ended, FieldError, InvalidRecipient, InvalidRequest, Problem
+from otp_service.errors import (
+    ChallengeRequired,
+    CodeMismatch,
+    Ended,
+    FieldError,
+    InvalidRecipient,
+    InvalidRequest,
+    Problem,
+)
 from otp_service.verification import Delivery, Status, Verification
 from otp_service.web.problems import BY_NAME, STATUS, ProblemJson, problem_json
 
@@ -79,6 +87,8 @@ def _example(problem: type[Problem], written: Mapping[str, Any]) -> Problem:
         return problem(detail, errors=[FieldError("/purpose", "is required")])
     if issubclass(problem, CodeMismatch):
         return problem(detail, verification=example_verification(attempts_left=4))
+    if issubclass(problem, ChallengeRequired):
+        return problem(detail, reason="client", verifier="turnstile", site_key="0x4AAAAAAAEXAMPLE")
     if issubclass(problem, Ended):
         left = 0 if problem.name == "exhausted" else 5
         return problem(detail, verification=example_verification(_ENDS[problem.name], left))

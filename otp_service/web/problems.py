@@ -41,6 +41,7 @@ STATUS: dict[type[Problem], int] = {
     errors.TokenInvalid: 403,
     errors.TokenExpired: 410,
     errors.TokenUsed: 410,
+    errors.ChallengeRequired: 422,
     errors.IdempotencyMismatch: 422,
     errors.Unavailable: 503,
     Internal: 500,
@@ -56,6 +57,11 @@ class FieldErrorJson(TypedDict):
     detail: str
 
 
+class ChallengeJson(TypedDict):
+    verifier: Annotated[str, Field(description="Which widget: `turnstile`, `hcaptcha`, `geetest`, or `url`, yours.")]
+    site_key: Annotated[str, Field(description="What the widget needs; GeeTest calls it captcha_id.")]
+
+
 class ProblemJson(TypedDict):
     """RFC 9457, with `problem` as the stable name to branch on."""
 
@@ -68,6 +74,8 @@ class ProblemJson(TypedDict):
     verification: NotRequired[VerificationJson]
     attempts_left: NotRequired[int]
     limit: NotRequired[Annotated[str, Field(description="The limit that is reached.")]]
+    challenge: NotRequired[Annotated[ChallengeJson, Field(description="The widget to show the person.")]]
+    reason: NotRequired[Annotated[str, Field(description="Why: `client`, each start of it; `suspicious`, this one.")]]
     retry_after: NotRequired[Annotated[int, Field(description="Whole seconds, as in Retry-After.")]]
 
 
@@ -88,6 +96,9 @@ def problem_json(problem: Problem) -> ProblemJson:
             document["attempts_left"] = problem.verification.attempts_left
     if problem.limit is not None:
         document["limit"] = problem.limit
+    if isinstance(problem, errors.ChallengeRequired):
+        document["challenge"] = {"verifier": problem.verifier, "site_key": problem.site_key}
+        document["reason"] = problem.reason
     if status in _ALWAYS_RETRY_AFTER:
         document["retry_after"] = max(problem.retry_after or 0, 1)
     return document

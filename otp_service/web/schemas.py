@@ -16,6 +16,9 @@ MAX_ENTRIES = 10
 MAX_ENTRIES_BYTES = 1024
 """Of all names and values of `context` or `metadata` together, in UTF-8, without JSON's own quotes and commas."""
 
+MAX_CAPTCHA_TOKEN = 4096
+"""Turnstile's have at most 2048 characters; GeeTest's four fields together stay below 2000."""
+
 
 def _small(entries: dict[str, str]) -> dict[str, str]:
     if sum(len(text.encode()) for entry in entries.items() for text in entry) > MAX_ENTRIES_BYTES:
@@ -94,6 +97,13 @@ class StartBody(Body):
     )
     metadata: Entries | None = Field(
         None, description="Kept sealed, and given back on GET, check and token check. ≤ 10 entries, ≤ 1 KiB."
+    )
+    captcha_token: (
+        Annotated[str, StringConstraints(min_length=1, max_length=MAX_CAPTCHA_TOKEN, pattern=CONTROL_FREE)] | None
+    ) = Field(
+        None,
+        description="What the CAPTCHA's widget gave, after a `challenge_required`; good for one start. Of GeeTest the "
+        "JSON object of `getValidate()`, as a string. Not looked at where none is needed.",
     )
 
     def request(self) -> StartRequest:

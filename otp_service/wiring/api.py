@@ -18,6 +18,7 @@ from otp_service.store.facts import Unreachable
 from otp_service.verifier import Verifier
 from otp_service.web.service import Service
 from otp_service.wiring.callers import build_client_keys
+from otp_service.wiring.challenge import build_challenge
 from otp_service.wiring.server import check_server, check_start
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def build_keyring(config: Config) -> Keyring:
 def build_verifier(config: Config) -> Verifier:
     client, scripts = store.connect(config.redis.url.get_secret_value()), store.retaining(config.retention.domain())
     redis_store = store.RedisStore(client, config.redis.prefix, scripts)
-    return Verifier(redis_store, build_keyring(config), config.rules())
+    keyring = build_keyring(config)
+    return Verifier(redis_store, keyring, config.rules(), build_challenge(config, keyring, client))
 
 
 def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False) -> Flask:

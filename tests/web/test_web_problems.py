@@ -36,6 +36,7 @@ CONTRACT = {
     "token_invalid": 403,
     "token_expired": 410,
     "token_used": 410,
+    "challenge_required": 422,
     "idempotency_mismatch": 422,
     "unavailable": 503,
     "internal": 500,
