@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 from otp_service.webhook_signature import BadSignature, verify
 
 SECRET = "0x4AAAAAAAsecret-of-the-site-91bc"
-OWN_SECRET = "whsec_" + "3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs="
+OWN_SECRET = "whsec_" + "W81ccWFJeKF3MtM3S/DIP3aOlhqv57mGHj07KfRuETg="
 SITE_KEY = "site-key-of-the-page"
 HOSTNAME = "www.example.com"
 

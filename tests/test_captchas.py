@@ -8,6 +8,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 
 from otp_service import metrics
 from otp_service.captchas import CaptchaSettings, asking, build_challenger
+from otp_service.captchas.asking import Asker
 from otp_service.ports import CaptchaDown, CaptchaRefused, Challenger
 from tests.captcha_service import HOSTNAME, OWN_SECRET, SECRET, SITE_KEY, CaptchaService, serving
 from tests.raw_gateway import RawGateway, http_answer, resets, says
@@ -226,16 +228,24 @@ def test_a_proxy_of_the_environment_is_not_asked(service: CaptchaService, monkey
     assert verdict(challenger("url", f"{service.url}/own"), "t") == "passed"
 
 
-def test_a_service_that_stays_silent_is_left_alone_and_then_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_stays_silent_is_left_alone_and_then_asked_again() -> None:
     """So its outage does not hold the threads of the API."""
     now = 0.0
-    monkeypatch.setattr(asking.time, "monotonic", lambda: now)
-    with RawGateway(says(http_answer(503, b""))) as gateway:
-        asked = challenger("url", f"http://{gateway.host}/")
-        assert {verdict(asked) for _ in range(asking.REST_AFTER + 10)} == {"silent"}
+    with (
+        RawGateway(says(http_answer(503, b""))) as gateway,
+        closing(Asker(f"http://{gateway.host}/", PATIENCE, clock=lambda: now)) as asker,
+    ):
+
+        def ask() -> None:
+            with pytest.raises(CaptchaDown) as down:
+                asker.post(b"", {})
+            assert down.value.silent
+
+        for _ in range(asking.REST_AFTER + 10):
+            ask()
         assert len(gateway.requests) == asking.REST_AFTER
         now = asking.REST_SECONDS + 1
-        verdict(asked)
+        ask()
         assert len(gateway.requests) == asking.REST_AFTER + 1
 
 
@@ -273,13 +283,23 @@ def test_a_flood_of_tokens_holds_no_more_threads_than_its_share(monkeypatch: pyt
         assert said == ["passed", "passed"]
 
 
-def test_a_place_is_given_back_when_the_question_is_over_not_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_is_given_back_when_the_question_is_over_and_not_at_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A service that dribbles for ever holds its share, and no more."""
     monkeypatch.setattr(asking, "MOST_ASKING", 1)
-    hostile = TestAHostileService()
-    with RawGateway(hostile.head_byte_by_byte) as hostile.gateway:
-        asked = challenger("url", f"http://{hostile.gateway.host}/", timeout=SHORT)
-        assert [verdict(asked), verdict(asked)] == ["silent", "fault"]
+    over = threading.Event()
+
+    class Dribbling(Asker):
+        def _exchange(self, *_: object) -> tuple[int, bytes]:
+            over.wait(PATIENCE)
+            return 200, b"{}"
+
+    with closing(Dribbling("http://127.0.0.1:1/", SHORT)) as asker:
+        for word in ("in time", "slow"):
+            with pytest.raises(CaptchaDown, match=word):
+                asker.post(b"", {})
+        over.set()
 
 
 def test_each_verdict_is_counted_and_a_fault_is_logged_once_a_minute() -> None:

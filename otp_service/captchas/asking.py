@@ -12,7 +12,7 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -45,9 +45,10 @@ class Asker:
     No redirects, no cookies, no proxies or certificates of the environment.
     """
 
-    def __init__(self, url: str, deadline: float) -> None:
+    def __init__(self, url: str, deadline: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._deadline = deadline
+        self._clock = clock
         self._client = httpx.Client(
             verify=_tls(),
             trust_env=False,
@@ -62,7 +63,7 @@ class Asker:
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answered:
         """Send, and read the answer whole. Raises CaptchaDown, without a cause: that would know body and address."""
-        if time.monotonic() < self._rests_until:
+        if self._clock() < self._rests_until:
             raise CaptchaDown("it was silent just now, and is not asked", silent=True)
         if not self._places.acquire(blocking=False):
             # No silence of the service: a flood of tokens must not open the door that its outage opens.
@@ -71,7 +72,7 @@ class Asker:
         if isinstance(outcome, CaptchaDown) and outcome.silent:
             self._silences += 1
             if self._silences >= REST_AFTER:
-                self._rests_until = time.monotonic() + REST_SECONDS
+                self._rests_until = self._clock() + REST_SECONDS
         else:
             self._silences = 0
         if isinstance(outcome, CaptchaDown):
@@ -84,7 +85,7 @@ class Asker:
     def _within_deadline(self, body: bytes, headers: Mapping[str, str]) -> Answered | CaptchaDown:
         """Whoever holds a place gives it back when the question is over, be it long after the deadline."""
         outcomes: queue.SimpleQueue[Answered | CaptchaDown] = queue.SimpleQueue()
-        ends = time.monotonic() + self._deadline
+        ends = self._clock() + self._deadline
 
         def ask() -> None:
             try:
@@ -119,7 +120,7 @@ class Asker:
                 raw += piece
                 if len(raw) > MAX_ANSWER:
                     break
-                if time.monotonic() > ends:
+                if self._clock() > ends:
                     raise TimeoutError
             return answer.status_code, bytes(raw)
 

@@ -84,10 +84,8 @@ def test_each_success_is_as_the_document_promises(api, document, call):
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.operation)
 def test_each_problem_of_each_call_is_as_the_document_promises(api, document, call):
     for problem in call.all_problems:
-        is_invalid_recipient = problem is errors.InvalidRecipient
-        api.verifier.refusal = (
-            problem("x") if is_invalid_recipient else problem("x", verification=PENDING, limit="sends")
-        )
+        is_plain = problem in (errors.InvalidRecipient, errors.ChallengeRequired)
+        api.verifier.refusal = problem("x") if is_plain else problem("x", verification=PENDING, limit="sends")
         answer = api.call(call.method, call.path.replace("{id}", "ver_1"), BODIES.get(call.operation))
         assert answer.status_code == STATUS[problem]
         jsonschema_rs.validate(schema_of(document, answer, call.path, call.method), answer.json)
