@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
+from otp_service.api_keys import ClientKeys, new_key
 from otp_service.challenge import Challenge, Suspect, nobody
 from otp_service.errors import (
     ChallengeRequired,
@@ -26,6 +28,8 @@ from otp_service.recipient import Recipient
 from otp_service.store import RedisSpentTokens
 from otp_service.store.redis_captchas import SPENT_SECONDS
 from otp_service.verifier import Idempotency, ResendRequest, StartRequest
+from otp_service.web.app import create_app
+from otp_service.web.service import Service
 from tests.world import BANK, NUMBER, SHOP, Server, World
 
 ALWAYS = replace(SHOP, challenge="always")
@@ -305,6 +309,36 @@ def test_a_fault_lets_nobody_pass_whatever_is_chosen(world: World, captchas: Fak
         world.start(client=ALWAYS, captcha_token=TOKEN)
 
 
+class Lossy:
+    """Does what it is asked, and loses the first reply of each kind."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._lost: set[str] = set()
+
+    def get(self, key: str) -> Any:
+        return self._once("get", self._client.get(key))
+
+    def pipeline(self, **options: Any) -> Any:
+        pipeline = self._client.pipeline(**options)
+        execute = pipeline.execute
+        pipeline.execute = lambda: self._once("execute", execute())
+        return pipeline
+
+    def _once(self, kind: str, reply: Any) -> Any:
+        if kind not in self._lost:
+            self._lost.add(kind)
+            raise redis.ConnectionError("lost")
+        return reply
+
+
+def test_a_lost_reply_of_redis_costs_no_token(world: World, captchas: FakeCaptchas) -> None:
+    """It is asked once more, and finds its own nonce."""
+    challenged(world, captchas, spent=RedisSpentTokens(Lossy(world.server.client)))  # type: ignore[arg-type]
+    assert world.start(client=ALWAYS, captcha_token=TOKEN).created
+    refused(lambda: world.start(OTHERS[0], client=ALWAYS, captcha_token=TOKEN))
+
+
 @pytest.mark.parametrize("method", ["get", "pipeline"])
 def test_where_it_can_not_be_known_whether_a_token_is_spent_nothing_starts(
     world: World, captchas: FakeCaptchas, method: str
@@ -327,3 +361,23 @@ def test_a_token_is_spent_once_by_one_nonce(server: Server) -> None:
     spent = RedisSpentTokens(server.client)
     assert spent.spender("t") == ""
     assert [spent.spend("t", "a"), spent.spend("t", "b"), spent.spend("t", "a"), spent.spender("t")] == ["a"] * 4
+
+
+# --- as a caller meets it ---------------------------------------------------------------------------------------------
+
+
+def test_over_http_the_same_request_with_its_token_starts_and_no_log_holds_it(world: World) -> None:
+    made = new_key()
+    service = Service(world.verifier, ClientKeys([(ALWAYS, [made.hash])]), lambda: False, "1")
+    http = create_app(service).test_client()
+    headers = {"Authorization": f"Bearer {made.text}", "Idempotency-Key": "k"}
+    body = {"to": NUMBER, "purpose": "login"}
+    with capture_logs() as logs:
+        first = http.post("/v1/verifications", json=body, headers=headers)
+        assert (first.status_code, first.json["problem"]) == (422, "challenge_required")
+        assert first.json["challenge"] == {"verifier": "turnstile", "site_key": "site-key"}
+        for replayed in (None, "true"):
+            answer = http.post("/v1/verifications", json=body | {"captcha_token": TOKEN}, headers=headers)
+            assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (201, replayed)
+    assert [line["problem"] for line in logs] == ["challenge_required", "", ""]
+    assert TOKEN not in str(logs)

@@ -13,10 +13,12 @@ import pytest
 
 from otp_service import config, wiring
 from otp_service.challenge import Challenge
+from otp_service.cli import findings
 from otp_service.errors import ChallengeRequired, ConfigError
 from otp_service.keyring import Keyring
 from otp_service.verifier import StartRequest
 from tests.captcha_service import HOSTNAME, OWN_SECRET, SECRET, SITE_KEY, CaptchaService, serving
+from tests.raw_gateway import RawGateway, http_answer, says
 from tests.test_config import tables
 from tests.world import NUMBER, Server
 
@@ -160,6 +162,31 @@ def test_a_configured_verifier_takes_a_token_for_one_start(
         built.check(client, asked, "nonce-2")
     assert (required.value.verifier, required.value.site_key) == (verifier, SITE_KEY)
     built.challenger.close()
+
+
+@pytest.mark.parametrize("verifier", ["turnstile", "hcaptcha", "geetest", "url"])
+def test_the_doctor_asks_it_about_a_token_that_is_none(service: CaptchaService, verifier: str) -> None:
+    path, secret = ("own", OWN_SECRET) if verifier == "url" else (verifier, SECRET)
+    configured = {"verifier": verifier, "url": f"{service.url}/{path}", "timeout": 10}
+    assert doctor(**configured, secret=secret) == "ok"
+    other = WHSEC if verifier == "url" else "another-secret-of-the-site"
+    assert doctor(**configured, secret=other) == "FAIL"
+
+
+def test_the_doctor_finds_one_that_lets_everybody_pass() -> None:
+    with RawGateway(says(http_answer(body=b'{"success":true}'))) as gateway:
+        configured = {"url": f"http://{gateway.host}/", "timeout": 10}
+        assert doctor(**configured) == "FAIL"
+        test_key = "1x0000000000000000000000000000000AA"
+        assert doctor(**configured, secret=test_key, service__allow_test_numbers=True) == "warn"
+
+
+def doctor(**changes: Any) -> str:
+    section = read(**changes).challenge
+    assert section is not None
+    [finding] = findings.of_challenge(section)
+    assert section.secret.get_secret_value() not in finding.text
+    return str(finding.level)
 
 
 def test_passing_on_an_error_is_passed_on(server: Server) -> None:

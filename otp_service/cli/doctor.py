@@ -52,6 +52,8 @@ def _examine(path: Path | None, number: str | None, channel: str | None) -> Iter
     for entry in loaded.channels:
         yield from findings.of_channel(entry)
         yield from findings.of_texts(loaded, entry)
+    if loaded.challenge:
+        yield from findings.of_challenge(loaded.challenge)
     if number:
         yield from _send(loaded, channel, number)
 

@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 
 from otp_service import wiring
 from otp_service.config import Config
+from otp_service.config.challenge import ChallengeSection
 from otp_service.config.channel import ChannelSection
 from otp_service.errors import ConfigError, InvalidRecipient
 from otp_service.messages import minutes_left
 from otp_service.policy import EVERYBODY
-from otp_service.ports import Balance, ChannelError, Message, NoBalance, Outcome, TryResult
+from otp_service.ports import Balance, CaptchaDown, CaptchaRefused, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
 from otp_service.store.facts import NO_EVICTION, ServerFacts, Unreachable
 
+_MADE_UP = '{"lot_number":"doctor","captcha_output":"doctor","pass_token":"doctor","gen_time":"1"}'
+"""A CAPTCHA token in GeeTest's form; to the others it is as good as any."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -107,6 +110,22 @@ def of_channel(channel: ChannelSection) -> Iterator[Finding]:
         yield Finding(level, about, f"{error}; check its address and credentials")
     else:
         yield Finding(Level.OK, about, f"login works, balance {balance.remaining} {balance.detail}".rstrip())
+
+
+def of_challenge(section: ChallengeSection) -> Iterator[Finding]:
+    """A service that is well refuses a token that nobody solved."""
+    about, asked = f"challenge {section.verifier}", wiring.build_challenger(section)
+    try:
+        asked.verify(_MADE_UP, None)
+    except CaptchaRefused:
+        yield Finding(Level.OK, about, "it answers, and refuses a token that is none")
+    except CaptchaDown as down:
+        yield Finding(Level.FAIL, about, f"{down}; check its url, site_key and secret")
+    else:
+        level = Level.WARN if section.lets_everybody_pass else Level.FAIL
+        yield Finding(level, about, "it took a token that is none, so it lets everybody pass; check its secret or url")
+    finally:
+        asked.close()
 
 
 def of_real_send(config: Config, channel: ChannelSection, number: str) -> Iterator[Finding]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.ports import StoreDown
 from otp_service.store.connection import Lost
@@ -16,7 +19,7 @@ SPENT_SECONDS = 600
 
 
 class RedisSpentTokens:
-    """Threads share one. A lost reply is not asked for again here: the same nonce may spend twice."""
+    """Threads share one. A lost reply is asked for once more, as in `RedisStore`: the nonce tells that it is ours."""
 
     def __init__(self, client: redis.Redis, prefix: str = "otp") -> None:
         self._client = client
@@ -38,8 +41,14 @@ class RedisSpentTokens:
         return _answer(ask)
 
 
-def _answer(ask: Any) -> str:
+def _answer(ask: Callable[[], Any]) -> str:
     try:
-        return text(ask() or b"")
+        try:
+            reply = ask()
+        except RedisTimeoutError:
+            raise  # a server that is silent now is not asked again on the person's time
+        except RedisConnectionError:
+            reply = ask()
+        return text(reply or b"")
     except Lost as error:
         raise StoreDown(type(error).__name__) from error

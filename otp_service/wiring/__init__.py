@@ -4,7 +4,7 @@ from otp_service.wiring.admin import build_admin
 from otp_service.wiring.api import app, build_app, build_keyring, build_verifier
 from otp_service.wiring.audit import Doing, acting, acts, audit_trail, examine_audit, target_of
 from otp_service.wiring.callers import build_client_keys, revocations
-from otp_service.wiring.challenge import build_challenge
+from otp_service.wiring.challenge import build_challenge, build_challenger
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
 from otp_service.wiring.limits import Tallies, clear, tallies
@@ -28,6 +28,7 @@ __all__ = [
     "build_admin",
     "build_app",
     "build_challenge",
+    "build_challenger",
     "build_channel",
     "build_client_keys",
     "build_dispatcher",
