@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otp_service import snapshot
 from otp_service.brake import Brake
 from otp_service.calls import CheckRequest
 from otp_service.codes import invalid_code
 from otp_service.errors import FieldError, InvalidRequest
+from otp_service.guard import Guard
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Limits, window_terms
-from otp_service.ports import Attempt, Disabled, OtherLength, Refused, Store, Unbound
+from otp_service.ports import Approval, Attempt, Disabled, OtherLength, Refused, Store, Unbound
 from otp_service.records import bindings_of
 
 
 class Checking:
-    def __init__(self, store: Store, keyring: Keyring, limits: Limits) -> None:
+    def __init__(self, store: Store, keyring: Keyring, limits: Limits, guard: Guard) -> None:
+        self._guard = guard
         self._store = store
         self._keyring = keyring
         self._windows = window_terms(limits.failures)
@@ -40,6 +44,7 @@ class Checking:
             # The store takes an empty purpose for one that was not said.
             wrong=request.purpose == "" or (to is not None and self._keyring.recipient(to) != id.recipient),
             digests=[(kid, self._digest(kid, client, id, request, code)) for kid in self._keyring.kids],
+            guard=self._guard.approval_terms(),
         )
         result = self._store.check(attempt)
         if isinstance(result, Unbound):
@@ -50,14 +55,17 @@ class Checking:
             raise snapshot.rate_limited(self._keyring, id.text, result)
         if isinstance(result, Disabled):
             raise snapshot.disabled(self._keyring, id.text, result)
+        if isinstance(result.guard, Approval):
+            self._guard.approved(result.guard)
+        done = Done(id.text, replace(result, guard=None))
         if result.result == "mismatch":
             if result.attempts == 1:
                 self._brake.failed(client.name)
-            return Done(id.text, result)
+            return done
         if result.token == nonce:
             self._brake.approved(client.name)
-            return Done(id.text, result)
-        raise snapshot.ended(snapshot.verification(self._keyring, id.text, result))
+            return done
+        raise snapshot.ended(snapshot.verification(self._keyring, id.text, done.row))
 
     def _digest(self, kid: str, client: Client, id: VerificationId, request: CheckRequest, code: str) -> bytes:
         binding = self._keyring.binding(kid, id.text, client.name, request.session, request.context)

@@ -19,6 +19,9 @@ TRIES = Counter("otp_tries", "Hand-overs to a channel, by what they came to.", [
 TRY_SECONDS = Histogram("otp_try_seconds", "How long a channel took to answer.", ["channel"])
 REFUSALS = Counter("otp_refusals", "Requests refused by a limit, by the limit's name.", ["limit"])
 CAPTCHAS = Counter("otp_captchas", "CAPTCHA tokens judged, by verifier and verdict.", ["verifier", "verdict"])
+PUMPING = Counter(
+    "otp_pumping_verdicts", "Sends that the pumping guard is against, by level and mode.", ["level", "mode"]
+)
 REPORTS = Counter("otp_reports", "Delivery reports acted on, by channel and what they did.", ["channel", "end"])
 REPORT_PUSHES = Counter("otp_report_pushes", "Pushes of reports, by channel and result.", ["channel", "result"])
 REPLIES = Counter("otp_replies", "Replies of handsets, by channel and what they want.", ["channel", "wish"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
+from otp_service import pumping
 from otp_service.number_lists import Lists
 from otp_service.recipient import NEVER_SENT, LineType
 
@@ -174,5 +175,6 @@ class Rules:
     test_numbers: Mapping[str, TestNumber] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
     """Clients whose events somebody subscribed to, or EVERYBODY."""
+    pumping: pumping.Rules = field(default_factory=pumping.Rules)
     outbox_max: int = 10_000
     """Sends that may wait in one of the 32 partitions before a start is refused with `unavailable`."""

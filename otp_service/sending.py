@@ -17,12 +17,14 @@ from otp_service.calls import Asking, ResendRequest, StartRequest
 from otp_service.challenge import Challenge, Suspect, nobody, unverifiable
 from otp_service.charging import Charging
 from otp_service.errors import RecipientBlocked, Unavailable, UnknownPurpose
+from otp_service.guard import Guard
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Policy, Rules, TestNumber, window_terms
 from otp_service.ports import (
     Bucket,
     Disabled,
+    Guarded,
     Missing,
     Moved,
     NewRecord,
@@ -30,10 +32,13 @@ from otp_service.ports import (
     Refused,
     Row,
     SendTerms,
+    Sent,
     Store,
     StoreDown,
+    Suspicious,
     View,
 )
+from otp_service.pumping import Level
 from otp_service.recipient import Recipient
 from otp_service.records import Records
 from otp_service.routes import ChannelRule
@@ -55,12 +60,15 @@ class Sending:
         keyring: Keyring,
         rules: Rules,
         admission: Admission,
+        guard: Guard,
         challenge: Challenge | None = None,
         suspect: Suspect = nobody,
     ) -> None:
         self._store = store
         self._admission = admission
+        self._guard = guard
         self._challenge = challenge.check if challenge else unverifiable
+        self._excuse = challenge.check if challenge else None
         self._suspect = suspect
         self._availability = Availability(store, rules.channels)
         self._keyring = keyring
@@ -84,17 +92,30 @@ class Sending:
         record = self._records.new(id, client, request, to, buckets)
         device = str(record.fields.get("device", ""))
         terms = replace(self._terms(client, id, policy, nonce, test, route), device=device)
-        terms = replace(terms, channel=request.channel or "", **_asked(request.asking))
+        guard = None if test else self._guard.terms(to, id.prefix)
+        terms = replace(terms, channel=request.channel or "", guard=guard, **_asked(request.asking))
         with self._charged(client, test, to, policy, buckets, nonce) as prior:
-            done = self._follow(id, client, record, policy, replace(terms, prior=prior))
+            done = self._follow(id, client, request, to, record, replace(terms, prior=prior))
         return self._awaited(client, done, request.asking.wait)
 
-    def _follow(self, id: VerificationId, client: Client, record: NewRecord, policy: Policy, terms: SendTerms) -> Done:
+    def _follow(
+        self,
+        id: VerificationId,
+        client: Client,
+        request: StartRequest,
+        to: Recipient,
+        record: NewRecord,
+        terms: SendTerms,
+    ) -> Done:
         current: VerificationId | None = None
+        policy = self._rules.policies[request.purpose]
         for _ in range(_MOVES):
             if current and policy.resend == "rotate":
                 terms = self._rotate_current(current, client, terms)
-            result = self._store.start(record, current, terms)
+            result = self._noted(to, self._store.start(record, current, terms))
+            if isinstance(result, Suspicious):
+                terms = self._excused(client, request, terms, result)
+                continue
             if not isinstance(result, Moved):
                 pending = not isinstance(result, Row) or result.result == "resent"
                 return self._done(current if current and pending else id, result)
@@ -115,12 +136,15 @@ class Sending:
             route = self._route(client.name, view.row.purpose, number, channel) if number else ()
             terms = self._terms(client, id, policy, nonce, test, route)
             terms = replace(terms, channel=channel, device=view.device, **_asked(request.asking))
+            if number and not test:
+                terms = replace(terms, guard=self._guard.terms(number, id.prefix, of_pending=True))
             if request.exclude_last:
                 terms = replace(terms, avoid=_last_channel(view))
             if policy.resend == "rotate":
                 terms = self._rotate(view, id, terms)
             with self._charged(client, test, number, policy, view.buckets, nonce) as prior:
                 result = self._store.resend(id, client.name, view.scope, replace(terms, prior=prior))
+                result = self._noted(number, result) if number else result
                 if not isinstance(result, Moved):
                     return self._awaited(client, self._resent(id, result), request.asking.wait)
         raise _contended()
@@ -213,6 +237,27 @@ class Sending:
 
     # --- the outcome ----------------------------------------------------------------------------------------------
 
+    def _excused(self, client: Client, request: StartRequest, terms: SendTerms, suspicious: Suspicious) -> SendTerms:
+        """The terms for a person who was seen behind a start. Raises what asks for that, or RateLimited."""
+        guarded = suspicious.guarded
+        if self._excuse is None or terms.guard is None:
+            level = guarded.level if guarded and guarded.level else Level.PREFIX
+            raise snapshot.rate_limited(self._keyring, "", Refused(level, suspicious.wait, None))
+        self._excuse(client, request, terms.nonce, guarded.reason if guarded and guarded.reason else "")
+        return replace(terms, guard=replace(terms.guard, excused=True))
+
+    def _noted(self, to: Recipient, result: Sent) -> Sent:
+        """The same, after the guard was told what the store made of a send; no part of it belongs to the answer."""
+        if isinstance(result, Suspicious):
+            self._guard.sent(to, result.guarded)
+        elif isinstance(result, Refused) and result.guard:
+            self._guard.sent(to, result.guard)
+            return replace(result, guard=None)
+        elif isinstance(result, Row) and isinstance(result.guard, Guarded):
+            self._guard.sent(to, result.guard, result.expires)
+            return replace(result, guard=None)
+        return result
+
     def _done(self, id: VerificationId, result: Row | Refused | Disabled) -> Done:
         if isinstance(result, Refused):
             raise snapshot.rate_limited(self._keyring, id.text, result)
@@ -220,7 +265,8 @@ class Sending:
             raise snapshot.disabled(self._keyring, id.text, result)
         return Done(id.text, result)
 
-    def _resent(self, id: VerificationId, result: Row | Refused | Disabled) -> Done:
+    def _resent(self, id: VerificationId, result: Row | Refused | Disabled | Suspicious) -> Done:
+        assert not isinstance(result, Suspicious), "of a resend the guard asks nothing: `of_pending`"
         done = self._done(id, result)
         if done.row.result != "resent":
             raise snapshot.ended(snapshot.verification(self._keyring, id.text, done.row))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from otp_service import snapshot, tokens
+from otp_service import guard, snapshot, tokens
 from otp_service.admission import Admission
 from otp_service.calls import (
     Checked,
@@ -60,12 +60,14 @@ class Verifier:
         rules: Rules,
         challenge: Challenge | None = None,
         suspect: Suspect = nobody,
+        pumping_guard: guard.Guard | None = None,
     ) -> None:
+        pumping_guard = pumping_guard or guard.off(keyring)
         self._store = store
         self._keyring = keyring
         self._admission = Admission(rules)
-        self._sending = Sending(store, keyring, rules, self._admission, challenge, suspect)
-        self._checking = Checking(store, keyring, rules.limits)
+        self._sending = Sending(store, keyring, rules, self._admission, pumping_guard, challenge, suspect)
+        self._checking = Checking(store, keyring, rules.limits, pumping_guard)
 
     # --- start, resend, cancel ------------------------------------------------------------------------------------
 

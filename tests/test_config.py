@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from otp_service import config
+from otp_service import config, pumping
 from otp_service.errors import ConfigError
 from otp_service.policy import Limits, Spend, Window
 
@@ -134,6 +134,10 @@ class TestTheExample:
         limits = read(**{f"limits__{name}": ["7/1m", "9/1d"] for name in names}, limits__disable_after=3).rules().limits
         windows = (Window(7, 60), Window(9, 86400))
         assert limits == Limits(**dict.fromkeys(names, windows), disable_after=3)
+
+    def test_watches_for_pumping_and_refuses_nothing(self) -> None:
+        """Whoever writes no [pumping] has the mode `monitor`."""
+        assert read().rules().pumping == pumping.Rules(mode="monitor")
 
     def test_shows_no_secret_when_printed(self) -> None:
         """A configuration in a log or a traceback gives nothing away."""
@@ -532,3 +536,27 @@ class TestChannelRules:
     def test_are_checked_at_the_start(self, changes: dict[str, object], fault: str) -> None:
         first = tables()["channels"][0]
         assert fault in refusal(channels=[{**first, **changes}])
+
+
+class TestPumping:
+    def test_is_set_up_by_its_table(self) -> None:
+        """Times as limits write theirs."""
+        table = {"mode": "block", "first_seen": 5, "country_first_seen": 20, "block_for": "30m", "window": "7d"}
+        assert read(pumping={**table, "safe": ["CN", "+85290"]}).rules().pumping == pumping.Rules(
+            "block", 5, 20, 1800, 7 * 86400, frozenset({"CN", "+85290"})
+        )
+
+    @pytest.mark.parametrize(
+        ("table", "told"),
+        [
+            ({"mode": "watch"}, 'pumping.mode: not one of those allowed; write "off", "monitor"'),
+            ({"first_seen": 1}, "pumping.first_seen: "),
+            ({"block_for": "2d"}, "pumping.block_for: "),
+            ({"block_for": "soon"}, "pumping.block_for: not a time"),
+            ({"safe": ["XX"]}, "pumping.safe: 'XX' is neither"),
+            ({"safe": ["86138"]}, "pumping.safe: '86138' is neither"),
+        ],
+    )
+    def test_says_what_to_write(self, table: dict[str, Any], told: str) -> None:
+        """Each key by its name."""
+        assert told in refusal(pumping=table)

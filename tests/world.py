@@ -14,12 +14,13 @@ import redis.asyncio
 
 from otp_service.challenge import Challenge, Suspect, nobody
 from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
+from otp_service.guard import Finding, Guard
 from otp_service.keyring import Keyring
 from otp_service.messages import Catalogue
 from otp_service.policy import Client, Limits, Policy, Rules
 from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
 from otp_service.routes import ChannelRule
-from otp_service.store import RedisOperations, RedisOutbox, RedisPresence, RedisStandings, RedisStore, Trips
+from otp_service.store import RedisGuard, RedisOperations, RedisOutbox, RedisPresence, RedisStandings, RedisStore, Trips
 from otp_service.store.scripts import SCRIPTS, Script
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -137,7 +138,10 @@ class World:
 
     def _rebuild(self) -> None:
         self.store = RedisStore(self.server.client, scripts=MOVABLE)
-        self.verifier = Verifier(self.store, self.keyring, self.rules, self.challenge, self.suspect)
+        self.findings: list[Finding] = []
+        self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
+        self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)
+        self.verifier = Verifier(self.store, self.keyring, self.rules, self.challenge, self.suspect, self.guard)
         self.operations = RedisOperations(self.server.client, scripts=MOVABLE)
 
     def move_clock(self, seconds: float) -> None:

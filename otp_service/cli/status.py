@@ -24,14 +24,17 @@ from otp_service.store.facts import ServerFacts, Unreachable
 @config_option
 @json_option
 def status(config_path: Path | None, as_json: bool) -> int:
-    """Show Redis, workers, queue, channels, pauses and webhooks. Exits 1 where something needs a hand."""
+    """Show Redis, workers, queue, channels, pauses, webhooks, pumping. Exits 1 where something needs a hand."""
     loaded = installation(config_path)
     seen = Seen.by_asking(loaded)
     wrong = [as_typed(line) for line in troubles(loaded, seen.facts, seen.installation, seen.hooks)]
     if as_json:
-        print_json({**status_shown.document(loaded, seen.facts, seen.installation, seen.hooks), "troubles": wrong})
+        document = status_shown.document(loaded, seen.facts, seen.installation, seen.hooks, seen.pumped)
+        print_json({**document, "troubles": wrong})
         return 1 if wrong else 0
     status_shown.print_tables(seen.facts, seen.installation, seen.hooks)
+    if seen.installation:
+        status_shown.print_pumped(seen.pumped, loaded.pumping.mode, seen.installation.now)
     for line in wrong:
         click.echo(f"{click.style('trouble', fg='red')}\t{line}")
     if not wrong:
@@ -46,10 +49,12 @@ class Seen:
     facts: ServerFacts | None = None
     installation: Installation | None = None
     hooks: Sequence[HookState] = field(default_factory=list)
+    pumped: Sequence[wiring.Pumped] = field(default_factory=list)
 
     @classmethod
     def by_asking(cls, config: Config) -> Seen:
         try:
-            return cls(wiring.ask_server(config), wiring.look(config), wiring.look_at_hooks(config))
+            facts, seen = wiring.ask_server(config), wiring.look(config)
+            return cls(facts, seen, wiring.look_at_hooks(config), wiring.pumped(config))
         except (Unreachable, StoreDown):
             return cls()

@@ -11,6 +11,7 @@ from otp_service.config import Config
 from otp_service.delivery.routing import health
 from otp_service.ports import ChannelState, HookState, Installation, Pause, WorkerSign
 from otp_service.store.facts import ServerFacts
+from otp_service.wiring import Pumped
 
 
 def print_tables(facts: ServerFacts | None, seen: Installation | None, hooks: Sequence[HookState]) -> None:
@@ -47,8 +48,23 @@ def print_tables(facts: ServerFacts | None, seen: Installation | None, hooks: Se
     )
 
 
+def print_pumped(pumped: Sequence[Pumped], mode: str, now: int) -> None:
+    print_section(
+        "pumping",
+        ("level", "what", "why", "approved", "since", "until", "mode"),
+        [
+            (one.level, one.what, one.reason, one.approved, ago(one.since, now), until(one.until, now), mode)
+            for one in pumped
+        ],
+    )
+
+
 def document(
-    config: Config, facts: ServerFacts | None, seen: Installation | None, hooks: Sequence[HookState]
+    config: Config,
+    facts: ServerFacts | None,
+    seen: Installation | None,
+    hooks: Sequence[HookState],
+    pumped: Sequence[Pumped] = (),
 ) -> dict[str, Any]:
     if facts is None or seen is None:
         return {"redis": {"up": False}}
@@ -67,6 +83,7 @@ def document(
         "channels": [{**_channel(one, seen.now), "balance_low": lowest.get(one.name)} for one in seen.channels],
         "pauses": [_pause(one) for one in seen.pauses],
         "webhooks": [_webhook(one) for one in hooks],
+        "pumping": {"mode": config.pumping.mode, "held": [_pumped(one) for one in pumped]},
     }
 
 
@@ -94,6 +111,17 @@ def _worker(one: WorkerSign) -> dict[str, Any]:
 
 def _pause(one: Pause) -> dict[str, Any]:
     return {"what": one.what, "until": moment(one.until), "since": moment(one.since), "by": one.by}
+
+
+def _pumped(one: Pumped) -> dict[str, Any]:
+    return {
+        "level": one.level,
+        "what": one.what,
+        "reason": one.reason,
+        "approved": one.approved,
+        "since": moment(one.since),
+        "until": moment(one.until),
+    }
 
 
 def _webhook(one: HookState) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from otp_service.config.channel_texts import ChannelTexts, texts_of
 from otp_service.config.cross_checks import contradictions
 from otp_service.config.fields import Locale, Name
 from otp_service.config.protocols import AnyChannel
+from otp_service.config.pumping_section import Pumping
 from otp_service.config.recipients import Recipients, lists_of
 from otp_service.config.retention import RetentionSection
 from otp_service.config.section import Section
@@ -43,6 +44,7 @@ class Config(Section):
     variables: dict[str, str] = Field(default_factory=dict)
     limits: Limits = Limits()
     spend: Spend = Spend()
+    pumping: Pumping = Pumping()
     routing: Routing = Routing()
     recipients: Recipients = Recipients()
     delivery: Delivery = Delivery()
@@ -103,6 +105,7 @@ class Config(Section):
             test_numbers={entry.e164: entry for entry in self._fixed_codes()},
             listened=frozenset(webhook.client or policy.EVERYBODY for webhook in self.webhooks),
             outbox_max=self.delivery.outbox_max,
+            pumping=self.pumping.rules(),
         )
 
     def client_keys(self) -> list[tuple[policy.Client, tuple[str, ...]]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from otp_service.keyring import VerificationId
+from otp_service.ports.guard import GuardTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class SendTerms:
     device: str = ""
     """Keyed hash; a known one may use what of the recipient's windows is kept for it."""
     prior: Prior = Prior()
+    guard: GuardTerms | None = None
+    """The pumping guard's; None where it has nothing to say."""
     rotated: tuple[int, bytes] | None = None
     """Counter and digest of the new code, where the purpose rotates."""
 
@@ -106,3 +109,5 @@ class Attempt:
     """True when it can't be right, whatever the code: it counts as a wrong code."""
     digests: Sequence[tuple[str, bytes]]
     """One a secret key: (kid, digest)."""
+    guard: str = ""
+    """The pumping guard's terms, as scripts read them; empty while it is off."""

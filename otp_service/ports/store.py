@@ -8,6 +8,7 @@ from typing import Protocol
 
 from otp_service.keyring import VerificationId
 from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
+from otp_service.ports.guard import Approval, Guarded, Suspicious
 from otp_service.ports.standing import Sky
 
 
@@ -44,6 +45,8 @@ class Row:
     """The id of the token that the approval gave."""
     bound_to: str
     """The number as its token will name it: a keyed hash."""
+    guard: Guarded | Approval | None = None
+    """What the pumping guard made of this very send or approval; told once, and no part of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Refused:
     limit: str
     wait: int
     row: Row | None
+    guard: Guarded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class OtherLength:
     code_length: int
 
 
-Sent = Row | Refused | Moved | Disabled
+Sent = Row | Refused | Moved | Disabled | Suspicious
 """What start and resend come to."""
 
 

@@ -73,7 +73,7 @@ class Poller:
 
     async def _ask(self, what: str, ask: Callable[[], Awaitable[list[Heard]]]) -> None:
         try:
-            # Held here until Redis has them: they are not handed out again.
+            # Hold here until Redis has them: they are not handed out again.
             self._unkept += await ask()
         except ChannelError as error:
             if (unsaid := self._seldom.say(time.monotonic(), what)) is not None:

@@ -5,6 +5,7 @@ from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_audit import RedisAudit
 from otp_service.store.redis_captchas import RedisSpentTokens
 from otp_service.store.redis_events import RedisEventLog
+from otp_service.store.redis_guard import RedisGuard
 from otp_service.store.redis_hooks import RedisHookQueue
 from otp_service.store.redis_outbox import RedisOutbox
 from otp_service.store.redis_presence import RedisPresence
@@ -22,6 +23,7 @@ __all__ = [
     "RedisAccounts",
     "RedisAudit",
     "RedisEventLog",
+    "RedisGuard",
     "RedisHookQueue",
     "RedisLeases",
     "RedisOperations",

@@ -15,6 +15,11 @@
 | `P:{NN}:rc:<channel>:<r>`   | zset   | sends to one recipient by one channel       | the longest window           |
 | `P:{NN}:l:<owner>`         | list   | the latest ids of one client and recipient  | ttl + 2 h                    |
 | `P:{NN}:x:<owner>`         | string | this recipient wants nothing of this client | two years                    |
+| `P:{NN}:pg:<prefix>`       | hash   | the pumping guard's test of a prefix        | 30 d from its last send      |
+| `P:{NN}:guarded`           | zset   | prefixes by the end of their latest block   | 1 d; at most 1,000           |
+| `P:{guard}:c:<region>`     | hash   | the same test of a country                  | 30 d from its last send      |
+| `P:{guard}:control`        | hash   | known recipients' sends and approvals       | 5 min                        |
+| `P:{guard}:held`           | hash   | countries that are held                     | 1 d; one field a country     |
 | `P:{NN}:w:<id>`            | list   | the first outcome, for a start that waits   | 10 s                         |
 | `P:{NN}:outbox`            | stream | sends that wait                             | none: bounded by `outbox_max` |
 | `P:{NN}:later`             | zset   | when somebody must look at an open send     | none: bounded by `outbox_max` |
@@ -98,6 +103,21 @@ class Keys:
 
     def suppressed(self, partition: int, owner: str) -> str:
         return f"{self._tags[partition]}:x:{owner}"
+
+    def guarded_prefix(self, partition: int, prefix: str) -> str:
+        return f"{self._tags[partition]}:pg:{prefix}"
+
+    def guarded(self, partition: int) -> str:
+        return f"{self._tags[partition]}:guarded"
+
+    def guarded_country(self, region: str) -> str:
+        return f"{self._prefix}:{{guard}}:c:{region}"
+
+    def guard_control(self) -> str:
+        return f"{self._prefix}:{{guard}}:control"
+
+    def guard_held(self) -> str:
+        return f"{self._prefix}:{{guard}}:held"
 
     def waiting(self, partition: int, id: str) -> str:
         return f"{self._tags[partition]}:w:{id}"

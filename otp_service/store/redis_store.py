@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 import redis
@@ -34,7 +35,7 @@ from otp_service.store.rows import buckets, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sky import read_sky
-from otp_service.store.terms import answered, arguments_of
+from otp_service.store.terms import answered, approval, arguments_of
 
 SUPPRESSED_SECONDS = 2 * 365 * 86400
 """By then most numbers that were given up have another owner."""
@@ -95,6 +96,7 @@ class RedisStore:
             self._keys.failed(partition, owner),
             self._keys.prefix(partition, id.prefix),
             self._keys.approved(partition, id.recipient),
+            self._keys.guarded_prefix(partition, id.prefix),
         ]
         arguments: list[str | bytes | int] = [
             attempt.nonce,
@@ -108,6 +110,7 @@ class RedisStore:
             attempt.device,
             attempt.braked,
             attempt.code_length,
+            attempt.guard,
         ]
         for kid, digest in attempt.digests:
             arguments += (kid, digest)
@@ -118,6 +121,8 @@ class RedisStore:
             return OtherLength(int(reply[1]))
         if len(reply) > 4 and reply[3]:
             self._give_back(buckets(text(reply[3])), [text(nonce) for nonce in reply[4]])
+        if len(reply) > 5:
+            return replace(row(reply), guard=approval(reply[5]))
         return cast(Row | Refused | Disabled, answered(reply))
 
     def _give_back(self, charged: Sequence[Bucket], nonces: Sequence[str]) -> None:
@@ -247,5 +252,7 @@ class RedisStore:
             keys.approved(partition, id.recipient),
             keys.devices(partition, owner),
             keys.failed(partition, owner),
+            keys.guarded_prefix(partition, id.prefix),
+            keys.guarded(partition),
             *(keys.recipient_at(partition, channel, id.recipient) for channel, _ in terms.channel_windows),
         ]

@@ -11,10 +11,11 @@ from importlib import resources
 from otp_service.retention import Retention
 
 _PRELUDES = {
-    "start": ("common", "windows", "queue", "sends"),
-    "resend": ("common", "windows", "queue", "sends"),
-    "check": ("common", "windows"),
+    "start": ("common", "windows", "queue", "pumping", "guard", "sends"),
+    "resend": ("common", "windows", "queue", "pumping", "guard", "sends"),
+    "check": ("common", "windows", "pumping", "guard"),
     "charge": ("common", "windows"),
+    "pools": ("common", "pumping"),
     "take": ("common", "windows"),
     "record": ("common", "queue", "reports"),
     "settle": ("common", "windows", "reports"),
@@ -38,6 +39,7 @@ _NAMES = (
     "spend",
     "unspend",
     "brake",
+    "pools",
     "take",
     "record",
     "settle",

@@ -7,6 +7,7 @@ from otp_service.wiring.callers import build_client_keys, revocations
 from otp_service.wiring.challenge import build_challenge, build_challenger
 from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
+from otp_service.wiring.held import Pumped, lift, pumped
 from otp_service.wiring.limits import Tallies, clear, tallies
 from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
 from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient, suppress_recipient
@@ -17,6 +18,7 @@ __all__ = [
     "Doing",
     "Dossier",
     "Exported",
+    "Pumped",
     "Tallies",
     "Traced",
     "Trail",
@@ -45,9 +47,11 @@ __all__ = [
     "examine_audit",
     "export_recipient",
     "hook_states",
+    "lift",
     "look",
     "look_at_hooks",
     "operations",
+    "pumped",
     "revocations",
     "suppress_recipient",
     "tallies",

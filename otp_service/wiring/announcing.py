@@ -1,14 +1,19 @@
-"""From a breaker that opens or closes to the event that tells of it."""
+"""From a breaker that opens or closes to the event that tells of it; from what looks pumped to a line and a figure."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
+from otp_service import metrics
+from otp_service.guard import Finding
 from otp_service.ports import Change, EventLog, StoreDown
+from otp_service.seldom import Seldom
 
 _LOG = structlog.get_logger("otp_service.wiring")
+_SELDOM = Seldom()
 
 
 class Announcer:
@@ -32,3 +37,12 @@ class Announcer:
             await self._events.emit(type, {"channel": channel})
         except StoreDown as error:
             _LOG.warning("an event is lost: Redis does not answer", type=type, channel=channel, error=str(error))
+
+
+def announce_finding(finding: Finding) -> None:
+    metrics.PUMPING.labels(finding.level, finding.mode).inc()
+    said = {"level": finding.level, "mode": finding.mode, "where": finding.where}
+    if finding.began:
+        _LOG.warning("the sends to a prefix look pumped", **said, approved=finding.began)
+    elif (unsaid := _SELDOM.say(time.monotonic(), finding.level, finding.suspicion)) is not None:
+        _LOG.warning("a send looks pumped", **said, reason=finding.suspicion, unsaid=unsaid)

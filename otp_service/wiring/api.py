@@ -12,11 +12,13 @@ import structlog
 from otp_service import __version__, store
 from otp_service import config as configuration
 from otp_service.config import Config
+from otp_service.guard import Guard
 from otp_service.keyring import Keyring
 from otp_service.logs import configure_logs
 from otp_service.store.facts import Unreachable
 from otp_service.verifier import Verifier
 from otp_service.web.service import Service
+from otp_service.wiring.announcing import announce_finding
 from otp_service.wiring.callers import build_client_keys
 from otp_service.wiring.challenge import build_challenge
 from otp_service.wiring.server import check_server, check_start
@@ -31,9 +33,10 @@ def build_keyring(config: Config) -> Keyring:
 
 def build_verifier(config: Config) -> Verifier:
     client, scripts = store.connect(config.redis.url.get_secret_value()), store.retaining(config.retention.domain())
-    redis_store = store.RedisStore(client, config.redis.prefix, scripts)
-    keyring = build_keyring(config)
-    return Verifier(redis_store, keyring, config.rules(), build_challenge(config, keyring, client))
+    keyring, rules, prefix = build_keyring(config), config.rules(), config.redis.prefix
+    guard = Guard(store.RedisGuard(client, prefix, scripts), keyring, rules.pumping, announce_finding)
+    challenge = build_challenge(config, keyring, client)
+    return Verifier(store.RedisStore(client, prefix, scripts), keyring, rules, challenge, pumping_guard=guard)
 
 
 def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False) -> Flask:

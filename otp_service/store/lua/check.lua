@@ -1,12 +1,14 @@
 -- One counted attempt: count, compare and consume in one step, so that no two checks can both be right.
 -- KEYS: record, due, events, wrong codes of everybody, wrong codes of this device, known devices, wrong codes in a row,
---       the prefix's sends, the mark of an approved recipient
+--       the prefix's sends, the mark of an approved recipient, the guard's test of the prefix
 -- ARGV: nonce, id, client, purpose ('' = not said), bindings given ("", "s", "c", "sc"), wrong ('1': cannot be right),
---       failures windows, disable after, device ('' = none), braked ms, code length given, then kid, digest of each secret key
+--       failures windows, disable after, device ('' = none), braked ms, code length given, the terms of the guard
+--       ('' = off), then kid, digest of each secret key
 local k = {record = KEYS[1], due = KEYS[2], events = KEYS[3], failures = KEYS[4], own_failures = KEYS[5],
-  devices = KEYS[6], failed = KEYS[7], prefix = KEYS[8], approved = KEYS[9]}
+  devices = KEYS[6], failed = KEYS[7], prefix = KEYS[8], approved = KEYS[9], guard = KEYS[10]}
 local record = k.record
-local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, braked, length = unpack(ARGV, 1, 11)
+local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, braked, length, guard =
+  unpack(ARGV, 1, 12)
 local now = clock()
 
 local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
@@ -35,7 +37,7 @@ local function sends_of(record)
 end
 
 local digest
-for i = 12, #ARGV, 2 do
+for i = 13, #ARGV, 2 do
   if ARGV[i] == r[5] then digest = ARGV[i + 1] end
 end
 -- The caller lacks this record's key: a right code would look wrong to it.
@@ -66,6 +68,7 @@ if right then
   if #sends > 0 then redis.call('ZREM', k.prefix, unpack(sends)) end
   local s = remember('approved', now, record, nonce)
   s[4], s[5] = redis.call('HGET', record, 'buckets') or '', sends
+  s[6] = guard_approved(k, now, guard)
   return s
 end
 local attempts = redis.call('HINCRBY', record, 'attempts', 1)

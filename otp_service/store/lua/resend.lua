@@ -20,8 +20,13 @@ if a.counter ~= '' and r[3] + 1 ~= tonumber(a.counter) then return {'moved', id}
 if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
 if is_disabled(k.failed, a.disable_after) then return {'disabled', snapshot('pending', now, k.record)} end
 local limit, wait = refusal(k, now, a, k.record)
-if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, k.record)} end
+local guard = guard_look(k, now, a)
+limit, wait = guard_refuses(guard, a, limit, wait)
+if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, k.record), guard_said(guard)} end
 if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
 
 send(k, now, id, r[2] + 1, a)
-return remember('resent', now, k.record, a.nonce)
+guard_count(k, guard, a, r[1])
+local s = remember('resent', now, k.record, a.nonce)
+s[4] = guard_said(guard)
+return s

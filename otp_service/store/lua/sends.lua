@@ -2,16 +2,17 @@
 
 -- The keys that both are given, from the n-th on, in the order in which `_send_keys` names them.
 local function send_keys(n)
-  local k = {channels = n + 10}
+  local k = {channels = n + 12}
   for i, name in ipairs({'recipient', 'outbox', 'later', 'due', 'events', 'suppressed', 'prefix', 'approved', 'devices',
-    'failed'}) do k[name] = KEYS[n + i - 1] end
+    'failed', 'guard', 'guarded'}) do k[name] = KEYS[n + i - 1] end
   return k
 end
 
 -- The terms, from the n-th argument on, in the order in which `_terms` gives them; then the number of windows that
 -- channels keep for this recipient, and these.
 local TERMS = {'nonce', 'windows', 'prefix_windows', 'cooldowns', 'max_sends', 'outbox_max', 'disable_after', 'queue',
-  'channel', 'avoid', 'device', 'prior_limit', 'prior_wait', 'counter', 'digest', 'route', 'rid', 'wait', 'kept'}
+  'channel', 'avoid', 'device', 'prior_limit', 'prior_wait', 'counter', 'digest', 'route', 'rid', 'wait', 'guard',
+  'guard_mode', 'excused', 'region', 'held', 'held_until', 'guard_kid', 'guard_mask', 'guard_name', 'kept'}
 local function terms(n)
   local a = {}
   for i, name in ipairs(TERMS) do a[name] = ARGV[n + i - 1] end
@@ -43,7 +44,8 @@ end
 -- sent again, or false for a new one.
 local function refusal(k, now, a, record)
   -- A recipient that was approved here is nobody's invention, and passes its prefix uncounted.
-  if a.prefix_windows ~= '' and redis.call('EXISTS', k.approved) == 1 then a.prefix_windows = '' end
+  k.is_approved = redis.call('EXISTS', k.approved) == 1
+  if k.is_approved then a.prefix_windows = '' end
   local recipient = wait_for(k.recipient, now, a.windows, kept_for_devices(k, now, a))
   local refusals = {
     {'cooldown', (tonumber(redis.call('HGET', k.scope, 'until') or 0)) - now},

@@ -30,14 +30,24 @@ end
 if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
 if is_disabled(k.failed, a.disable_after) then return {'disabled', pending and snapshot('pending', now, current)} end
 local limit, wait = refusal(k, now, a, reuse and current)
-if wait > 0 then return {'refused', limit, int(wait), pending and snapshot('pending', now, current) or false} end
+local guard = guard_look(k, now, a)
+limit, wait = guard_refuses(guard, a, limit, wait)
+if wait > 0 then
+  return {'refused', limit, int(wait), pending and snapshot('pending', now, current) or false, guard_said(guard)}
+end
 if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
+if guard and guard.reason ~= '' and a.guard_mode == 'challenge' and a.excused ~= '1' then
+  return {'suspicious', int(guard.wait), guard_said(guard)}
+end
 
 -- Everything is checked: from here on nothing may fail half-way.
 if reuse then
   k.record = current
   send(k, now, expected, redis.call('HGET', current, 'sends') + 1, a)
-  return remember('resent', now, current, a.nonce)
+  guard_count(k, guard, a, redis.call('HGET', current, 'expires'))
+  local s = remember('resent', now, current, a.nonce)
+  s[4] = guard_said(guard)
+  return s
 end
 if pending then finish(old, expected, now, 'canceled') end
 redis.call('HSET', new, 'status', 'pending', 'attempts', 0, 'counter', 0, 'valid_from', 0, 'valid_to', 0,
@@ -50,4 +60,7 @@ redis.call('LTRIM', k.recent, 0, RECENT - 1)
 redis.call('PEXPIRE', k.recent, int(ttl + TOMBSTONE))
 a.counter = ''
 send(k, now, id, 1, a)
-return remember('created', now, new, a.nonce)
+guard_count(k, guard, a, now + ttl)
+local s = remember('created', now, new, a.nonce)
+s[4] = guard_said(guard)
+return s

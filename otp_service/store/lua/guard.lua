@@ -1,0 +1,73 @@
+-- Shared by start, resend and check: what the pumping guard has to say of them, and what it counts.
+
+-- How many blocked prefixes of a partition are listed for those who look.
+local GUARDED = 1000
+
+-- What the guard says of one more send; nil where it has nothing to say. Recipients that were approved here pass.
+local function guard_look(k, now, a)
+  if a.guard == '' then return nil end
+  local v = {noted = 'known', level = '', reason = '', wait = 0, began = ''}
+  if k.is_approved then return v end
+  v.terms = guard_terms(a.guard)
+  local g = guard_settle(k.guard, now, v.terms)
+  v.noted = g.is_proven and 'proven' or 'new'
+  v.reason, v.wait = guard_ruling(g, now, v.terms)
+  if v.reason ~= '' then
+    v.level = 'prefix'
+  elseif not g.is_proven and a.held ~= '' and tonumber(a.held_until) > now then
+    v.level, v.reason, v.wait = 'country', a.held, a.held_until - now
+  end
+  if g.began then
+    v.began = redis.call('HGET', k.guard, 'why')
+    redis.call('HSET', k.guard, 'kid', a.guard_kid, 'mask', a.guard_mask)
+    redis.call('ZREMRANGEBYSCORE', k.guarded, '-inf', int(now))
+    redis.call('ZADD', k.guarded, int(g['until']), a.guard_name)
+    redis.call('ZREMRANGEBYRANK', k.guarded, 0, -GUARDED - 1)
+    redis.call('PEXPIRE', k.guarded, int(v.terms.longest))
+  end
+  return v
+end
+
+-- The limit that refuses a send, and its wait, the guard included; the longest wait wins.
+local function guard_refuses(v, a, limit, wait)
+  if not v or v.reason == '' then return limit, wait end
+  if a.guard_mode == 'block' and v.wait > wait then return v.level, v.wait end
+  -- Another limit refuses it: then this is not the guard's finding.
+  if wait > 0 then v.level, v.reason = '', '' end
+  return limit, wait
+end
+
+local function guard_said(v)
+  return v and {v.noted, v.level, v.reason, v.began} or false
+end
+
+-- Count a send of a verification that is over at `ends`. What a guard that only watches would have refused is, to it,
+-- as if it had not been sent.
+local function guard_count(k, v, a, ends)
+  if not v then return end
+  if v.reason ~= '' and a.excused ~= '1' then
+    v.noted = ''
+    return
+  end
+  local mine, pooled = v.noted ~= 'known', v.noted == 'new'
+  local r = redis.call('HMGET', k.record, 'guard', 'guarded', 'pooled')
+  redis.call('HSET', k.record, 'guard', r[1] or (v.noted .. ' ' .. a.region), 'guarded', (r[2] or 0) + (mine and 1 or 0),
+    'pooled', (r[3] or 0) + (pooled and 1 or 0))
+  if mine then guard_send(k.guard, ends, 1, v.terms) end
+end
+
+-- The verification of this record was approved: what whoever keeps count of countries is to note, false for nothing.
+local function guard_approved(k, now, text)
+  local r = redis.call('HMGET', k.record, 'guard', 'guarded', 'pooled', 'expires')
+  if text == '' or not r[1] then return false end
+  local t = guard_terms(text)
+  if tonumber(r[2]) > 0 then
+    guard_approve(k.guard, guard_settle(k.guard, now, t), now, r[4], r[2], t, false)
+  else
+    redis.call('HSET', k.guard, 'proven', int(now))
+    redis.call('PEXPIRE', k.guard, int(t.window))
+  end
+  local noted, region = string.match(r[1], '^(%S+) (%S+)$')
+  if tonumber(r[3]) > 0 then noted = 'new' end
+  return {noted, region, r[4], r[3]}
+end

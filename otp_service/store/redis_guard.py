@@ -1,0 +1,106 @@
+"""`RedisGuard`: the GuardLedger and GuardBook of `ports`. The decisions are in `lua/pumping.lua`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError
+
+from otp_service.keyring import PARTITIONS
+from otp_service.ports import Countries, HeldRange, Hold, Noted, StoreDown
+from otp_service.pumping import Level, Suspicion, Terms
+from otp_service.store.connection import Lost
+from otp_service.store.keys import Keys
+from otp_service.store.rows import text
+from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
+from otp_service.store.scripts import Script
+
+
+class RedisGuard:
+    """Threads share one."""
+
+    def __init__(
+        self, client: redis.Redis, prefix: str = "otp", scripts: Mapping[str, Script] = DEFAULT_SCRIPTS
+    ) -> None:
+        self._client = client
+        self._keys = Keys(prefix)
+        self._scripts = scripts
+
+    # --- the ledger -----------------------------------------------------------------------------------------------
+
+    def countries(self, noted: Noted, looked_at: frozenset[str], terms: Terms) -> Countries:
+        """Repeated where a reply was lost: to know too much of a country is the lesser harm."""
+        sends, approvals = defaultdict(list), defaultdict(list)
+        for (region, ends), count in noted.sends.items():
+            sends[region].append(f"{ends}:{count}")
+        for region, ends, count in noted.approvals:
+            approvals[region].append(f"{ends}:{count}")
+        regions = sorted(noted.regions | looked_at)
+        keys = [self._keys.guard_control(), self._keys.guard_held(), *map(self._keys.guarded_country, regions)]
+        arguments: list[str | int] = [terms.text, noted.known_sends, noted.known_approvals]
+        for region in regions:
+            arguments += (region, " ".join(sends[region]), " ".join(approvals[region]))
+        now, known_sends, known_approvals, held = self._run("pools", keys, arguments)
+        return Countries(int(now), dict(_held(held)), int(known_sends), int(known_approvals))
+
+    # --- the book -------------------------------------------------------------------------------------------------
+
+    def held(self) -> Sequence[HeldRange]:
+        now = int(self._run("now", [], []))
+        countries = self._asked(lambda: self._client.hgetall(self._keys.guard_held()))
+        found = [HeldRange(Level.COUNTRY, name, held) for name, held in _held(countries) if held.until > now]
+        pipeline = self._client.pipeline(transaction=False)
+        for partition in range(PARTITIONS):
+            pipeline.zrangebyscore(self._keys.guarded(partition), f"({now}", "+inf")
+        names = self._asked(pipeline.execute)
+        for partition, of_partition in enumerate(names):
+            found += [one for name in of_partition if (one := self._prefix(partition, text(name)))]
+        return sorted(found, key=lambda one: one.held.since)
+
+    def _prefix(self, partition: int, name: str) -> HeldRange | None:
+        key = self._keys.guarded_prefix(partition, name)
+        until, since, why, kid, mask = self._asked(
+            lambda: self._client.hmget(key, "until", "since", "why", "kid", "mask")
+        )
+        if not (until and since and kid and mask):
+            return None
+        held = Hold(Suspicion.CONVERSION, int(until), int(since), text(why or b""))
+        return HeldRange(Level.PREFIX, name, held, partition, text(kid), mask)
+
+    def lift(self, range: HeldRange) -> bool:
+        if range.level is Level.COUNTRY:
+            self._asked(lambda: self._client.delete(self._keys.guarded_country(range.name)))
+            return bool(self._asked(lambda: self._client.hdel(self._keys.guard_held(), range.name)))
+        key = self._keys.guarded_prefix(range.partition, range.name)
+        self._asked(lambda: self._client.delete(key))
+        return bool(self._asked(lambda: self._client.zrem(self._keys.guarded(range.partition), range.name)))
+
+    # --- the one way to Redis -------------------------------------------------------------------------------------
+
+    def _run(self, name: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        script = self._scripts[name]
+
+        def ask() -> Any:
+            try:
+                return self._client.evalsha(script.sha, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return self._client.eval(script.text, len(keys), *keys, *arguments)
+
+        return self._asked(ask)
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except Lost as error:
+            raise StoreDown(type(error).__name__) from error
+
+
+def _held(reply: Any) -> Iterator[tuple[str, Hold]]:
+    """The hash of what is held: name, `reason until since approved/ended`."""
+    pairs = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
+    for name, value in pairs:
+        reason, until, since, tally = text(value).split(" ")
+        yield text(name), Hold(Suspicion(reason), int(until), int(since), tally)
