@@ -13,11 +13,11 @@ from otp_service import config, pumping, wiring
 from otp_service.calls import ResendRequest, StartRequest
 from otp_service.errors import InvalidRequest, RateLimited
 from otp_service.guard import Finding, Guard
+from otp_service.policy import Client, Spend
 from otp_service.ports import HeldRange, Noted, StoreDown
 from otp_service.pumping import Level, Mode, Suspicion
 from otp_service.recipient import parse
 from otp_service.routes import ChannelRule
-from otp_service.verifier import Verifier
 from tests.test_config import tables
 from tests.world import NUMBER, SHOP, UNLIMITED, Server, World
 
@@ -42,7 +42,6 @@ class Guarded(World):
     def _rebuild(self) -> None:
         super()._rebuild()
         self.guard.look_seconds = -1.0
-        self.verifier = Verifier(self.store, self.keyring, self.rules, self.guard)
 
     def let_through(self, numbers: Iterator[str], tries: int) -> int:
         """How many of so many starts were sent."""
@@ -212,25 +211,32 @@ class TestOff:
         assert not server.client.keys("otp:*pg:*")
 
 
+class Asks:
+    """A challenge that keeps why it was asked, and raises what it is told to."""
+
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self.refusal, self.asked = refusal, list[Any]()
+
+    def check(self, client: Client, request: StartRequest, nonce: str, suspicious: str | None = None) -> None:
+        if suspicious is None:
+            return
+        self.asked.append(suspicious)
+        if self.refusal:
+            raise self.refusal
+
+
 class TestChallenge:
     def test_a_suspicious_start_is_excused_by_what_shows_a_person(self, server: Server) -> None:
         """It is asked again with the same nonce, sent, and counted."""
-        world, mine = Guarded(server, "challenge"), numbers()
-        asked = []
-        world.verifier = Verifier(
-            world.store, world.keyring, world.rules, world.guard, lambda *said: asked.append(said[3])
-        )
+        world, mine, asks = Guarded(server, "challenge"), numbers(), Asks()
+        world.with_challenge(asks)  # type: ignore[arg-type]
         assert world.let_through(mine, 12) == 12
-        assert asked == ["first_seen"] * 2
+        assert asks.asked == ["first_seen"] * 2
 
     def test_what_shows_nobody_is_not_sent(self, server: Server) -> None:
         """Whatever the challenge raises is the answer."""
         world, mine = Guarded(server, "challenge"), numbers()
-
-        def refuse(*_: object) -> None:
-            raise InvalidRequest("show the widget")
-
-        world.verifier = Verifier(world.store, world.keyring, world.rules, world.guard, refuse)
+        world.with_challenge(Asks(InvalidRequest("show the widget")))  # type: ignore[arg-type]
         world.let_through(mine, 10)
         with pytest.raises(InvalidRequest, match="widget"):
             world.start(next(mine))
@@ -384,7 +390,7 @@ class TestOperators:
 
 
 def attack(
-    world: Guarded, tries: int, conversion: float, chance: random.Random, after_each: Callable[[], None]
+    world: World, tries: int, conversion: float, chance: random.Random, after_each: Callable[[], None]
 ) -> tuple[int, int]:
     """Numbers one after another; how many sends were made, and how many of them he approved."""
     sent = approved = 0
@@ -430,3 +436,10 @@ def test_t69_a_pumper_who_approves_a_third_himself_loses_his_bet(real_server: Se
     world, chance = Guarded(real_server), random.Random(6)
     sent, _ = attack(world, tries, 0.3, chance, lambda: world.move_clock(1))
     assert sent * 0.08 <= 12.0
+
+
+def test_t69_who_approves_everything_is_stopped_by_the_cap_on_spend(real_server: Server) -> None:
+    """T69: conversion says nothing of him; what he can take in a day is the cap, here 2 dollars at 0.08 an SMS."""
+    world = Guarded(real_server).with_rules(spend=Spend({"GB": 80_000}, client=2_000_000))
+    sent, approved = attack(world, 60, 1.0, random.Random(7), lambda: world.move_clock(1))
+    assert sent == approved == 25

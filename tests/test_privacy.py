@@ -305,7 +305,7 @@ def test_a_worker_that_has_a_send_in_hand_leaves_nothing_behind(world: World) ->
         await outbox.settle(entry, "fence", Verdict.ACCEPTED)
 
     asked(world, work)
-    assert {kind_of(key) for key in ours(world)} <= {"recipient", "prefix", "scope", "outbox"}
+    assert {kind_of(key) for key in ours(world)} <= {"recipient", "prefix", "guarded_prefix", "scope", "outbox"}
 
 
 def test_a_reader_that_has_an_event_in_hand_queues_it_no_more(world: World) -> None:
