@@ -6,7 +6,9 @@ import threading
 import time
 from contextlib import suppress
 
+from otp_service.policy import Client
 from otp_service.ports import Store, StoreDown
+from otp_service.recipient import Recipient
 
 _MOST_REMEMBERED = 10_000
 """Approvals that one process tells at most at once: what happened long ago must not excuse what happens now."""
@@ -26,6 +28,10 @@ class Brake:
     def left(self, client: str) -> int:
         """Milliseconds for which checks of this client are braked, as far as this process knows."""
         return max(round((self._until.get(client, 0.0) - time.monotonic()) * 1000), 0)
+
+    def suspect(self, client: Client, to: Recipient) -> str | None:
+        """Where a CAPTCHA is configured, whoever starts while the brake holds shows that a person asks."""
+        return "its client's codes are sprayed" if self.left(client.name) else None
 
     def approved(self, client: str) -> None:
         with self._noting:

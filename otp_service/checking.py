@@ -18,13 +18,13 @@ from otp_service.records import bindings_of
 
 
 class Checking:
-    def __init__(self, store: Store, keyring: Keyring, limits: Limits, guard: Guard) -> None:
+    def __init__(self, store: Store, keyring: Keyring, limits: Limits, guard: Guard, brake: Brake) -> None:
         self._guard = guard
         self._store = store
         self._keyring = keyring
         self._windows = window_terms(limits.failures)
         self._disable_after = limits.disable_after
-        self._brake = Brake(store, active=limits.spray_brake)
+        self._brake = brake
 
     def attempt(
         self, client: Client, id: VerificationId, request: CheckRequest, code: str, to: str | None, nonce: str

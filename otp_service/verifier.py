@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 
 from otp_service import guard, snapshot, tokens
 from otp_service.admission import Admission
+from otp_service.audit import DONE, Act
+from otp_service.brake import Brake
 from otp_service.calls import (
     Checked,
     CheckRequest,
@@ -31,7 +33,7 @@ from otp_service.errors import (
 from otp_service.idempotency import Done, act_once, once
 from otp_service.keyring import Keyring, SealBroken, VerificationId
 from otp_service.policy import Client, Rules
-from otp_service.ports import Full, Missing, Store, StoreDown, Suppressed
+from otp_service.ports import AuditTrail, Full, Missing, Store, StoreDown, Suppressed
 from otp_service.recipient import Recipient
 from otp_service.sending import Sending
 from otp_service.verification import Status, Verification
@@ -59,15 +61,20 @@ class Verifier:
         keyring: Keyring,
         rules: Rules,
         challenge: Challenge | None = None,
-        suspect: Suspect = nobody,
+        suspect: Suspect | None = None,
         pumping_guard: guard.Guard | None = None,
+        acts: AuditTrail | None = None,
     ) -> None:
         pumping_guard = pumping_guard or guard.off(keyring)
+        brake = Brake(store, active=rules.limits.spray_brake)
+        suspect = suspect or (brake.suspect if challenge else nobody)
+        self._disable_after = rules.limits.disable_after
+        self._acts = acts
         self._store = store
         self._keyring = keyring
         self._admission = Admission(rules)
         self._sending = Sending(store, keyring, rules, self._admission, pumping_guard, challenge, suspect)
-        self._checking = Checking(store, keyring, rules.limits, pumping_guard)
+        self._checking = Checking(store, keyring, rules.limits, pumping_guard, brake)
 
     # --- start, resend, cancel ------------------------------------------------------------------------------------
 
@@ -121,6 +128,10 @@ class Verifier:
         partition, owner = self._owned(client, number)
 
         def enable() -> None:
+            lifts = 0 < self._disable_after <= self._store.failed(partition, owner)
+            if self._acts and lifts:
+                target = f"recipient:{self._keyring.recipient(number.e164)}"
+                self._acts.record_act(Act(f"client:{client.name}", "recipients.enable", target, DONE))
             self._store.enable(partition, owner)
 
         with self._closed():

@@ -16,6 +16,7 @@ from otp_service.api_keys import ClientKeys, new_key
 from otp_service.challenge import Challenge, Suspect, nobody
 from otp_service.errors import (
     ChallengeRequired,
+    CodeMismatch,
     IdempotencyMismatch,
     Problem,
     RateLimited,
@@ -30,7 +31,7 @@ from otp_service.store.redis_captchas import SPENT_SECONDS
 from otp_service.verifier import Idempotency, ResendRequest, StartRequest
 from otp_service.web.app import create_app
 from otp_service.web.service import Service
-from tests.world import BANK, NUMBER, SHOP, Server, World
+from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World
 
 ALWAYS = replace(SHOP, challenge="always")
 NEVER = replace(SHOP, challenge="never")
@@ -381,3 +382,22 @@ def test_over_http_the_same_request_with_its_token_starts_and_no_log_holds_it(wo
             assert (answer.status_code, answer.headers.get("Idempotent-Replayed")) == (201, replayed)
     assert [line["problem"] for line in logs] == ["challenge_required", "", ""]
     assert TOKEN not in str(logs)
+
+
+def test_while_a_client_is_braked_its_starts_need_a_token_and_no_others_do(
+    real_server: Server, captchas: FakeCaptchas
+) -> None:
+    """Who sprays codes over many numbers needs many starts."""
+    world = World(real_server, UNLIMITED).with_rules(limits=replace(UNLIMITED, spray_brake=True))
+    spent = RedisSpentTokens(world.server.client)
+    world.with_challenge(Challenge(captchas, spent, world.keyring.captcha))
+    for n in range(500):
+        try:
+            id = world.start(f"+86138{n:08d}").verification.id
+        except ChallengeRequired:
+            break
+        with pytest.raises(CodeMismatch):
+            world.check(id, world.wrong_code(id))
+    assert refused(lambda: world.start(NUMBER)).reason == "suspicious"
+    assert world.start(NUMBER, captcha_token=TOKEN).created
+    assert world.start(NUMBER, client=BANK).created

@@ -12,7 +12,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from otp_service.challenge import Challenge, Suspect, nobody
+from otp_service.challenge import Challenge, Suspect
 from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
 from otp_service.guard import Finding, Guard
 from otp_service.keyring import Keyring
@@ -118,7 +118,7 @@ class World:
         self.on_unknown: Any = "failover"
         self.reporting: set[str] = set()
         self.challenge: Challenge | None = None
-        self.suspect: Suspect = nobody
+        self.suspect: Suspect | None = None
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -131,7 +131,7 @@ class World:
         self._rebuild()
         return self
 
-    def with_challenge(self, challenge: Challenge, suspect: Suspect = nobody) -> World:
+    def with_challenge(self, challenge: Challenge, suspect: Suspect | None = None) -> World:
         self.challenge, self.suspect = challenge, suspect
         self._rebuild()
         return self

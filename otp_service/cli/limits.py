@@ -15,6 +15,7 @@ from otp_service.cli.options import config_option, json_option
 from otp_service.cli.output import print_json, print_section
 from otp_service.errors import Problem
 from otp_service.ports import Tally
+from otp_service.recipient import regions
 
 
 @click.group()
@@ -41,7 +42,7 @@ def show(number: str, config_path: Path | None, as_json: bool) -> None:
 
 @limits.command()
 @click.argument("number")
-@click.option("--prefix", "with_prefix", is_flag=True, help="Also the sends of its neighbours, which share its prefix.")
+@click.option("--prefix", "with_prefix", is_flag=True, help="Also its neighbours, and the hold on them.")
 @reason_option
 @config_option
 @json_option
@@ -56,10 +57,32 @@ def clear(number: str, with_prefix: bool, reason: str, config_path: Path | None,
         target = wiring.target_of(loaded, number)
         with acting(loaded, "limits.clear.prefix" if with_prefix else "limits.clear", target, reason):
             to = wiring.clear(loaded, number, with_prefix=with_prefix)
+            if with_prefix:
+                wiring.lift(loaded, number)
     if as_json:
         print_json({"to": to, "cleared": True, "prefix": with_prefix})
     else:
         click.echo(f"what was counted of {to} is forgotten")
+
+
+@limits.command()
+@click.argument("what", metavar="NUMBER|REGION")
+@reason_option
+@config_option
+@json_option
+def lift(what: str, reason: str, config_path: Path | None, as_json: bool) -> None:
+    """End what the pumping guard holds of a REGION, or of the prefix of a NUMBER, and forget what led to it."""
+    loaded = installation(config_path)
+    with redis_must_answer(), _a_number():
+        is_region = what.upper() in regions()
+        target = f"country:{what.upper()}" if is_region else wiring.target_of(loaded, what)
+        with acting(loaded, "limits.lift", target, reason) as doing:
+            held = wiring.lift(loaded, what.upper() if is_region else what)
+            doing.outcome = "done" if held else "done: nothing was held"
+    if as_json:
+        print_json({"lifted": held})
+    else:
+        click.echo("it is no longer held" if held else "nothing was held")
 
 
 @contextmanager

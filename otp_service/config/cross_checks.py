@@ -32,6 +32,7 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _purposes(config)
     yield from _regions(config)
     yield from _prices(config)
+    yield from _pumping(config)
     yield from _test_numbers(config)
     yield from config.number_lists[1]
     yield from _listeners(config)
@@ -62,6 +63,11 @@ def _carried(config: Config) -> Iterator[str]:
     for purpose in config.purposes:
         if not any(channel.purposes is None or purpose in channel.purposes for channel in config.channels):
             yield f"purposes.{purpose}: no channel carries it; add it to the purposes of one"
+
+
+def _pumping(config: Config) -> Iterator[str]:
+    if config.pumping.mode == "challenge" and config.challenge is None:
+        yield 'pumping.mode: "challenge" needs a table [challenge] that says who judges the CAPTCHA; or write "block"'
 
 
 def _prices(config: Config) -> Iterator[str]:

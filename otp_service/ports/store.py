@@ -208,6 +208,10 @@ class Store(Protocol):
         """Note verifications of a client that failed and that were approved; how long its checks are braked."""
         ...
 
+    def failed(self, partition: int, owner: str) -> int:
+        """Wrong codes in a row."""
+        ...
+
     def enable(self, partition: int, owner: str) -> None:
         """Wrong codes in a row are counted from none again."""
         ...

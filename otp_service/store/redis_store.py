@@ -225,6 +225,9 @@ class RedisStore:
     def brake(self, client: str, failed: int, approved: int) -> int:
         return int(self._line.run("brake", [self._keys.brake(client)], [failed, approved]))
 
+    def failed(self, partition: int, owner: str) -> int:
+        return int(self._line.call("GET", self._keys.failed(partition, owner)) or 0)
+
     def enable(self, partition: int, owner: str) -> None:
         self._line.call("DEL", self._keys.failed(partition, owner))
 

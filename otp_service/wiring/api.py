@@ -36,7 +36,9 @@ def build_verifier(config: Config) -> Verifier:
     keyring, rules, prefix = build_keyring(config), config.rules(), config.redis.prefix
     guard = Guard(store.RedisGuard(client, prefix, scripts), keyring, rules.pumping, announce_finding)
     challenge = build_challenge(config, keyring, client)
-    return Verifier(store.RedisStore(client, prefix, scripts), keyring, rules, challenge, pumping_guard=guard)
+    acts = store.RedisAudit(client, keyring, prefix, config.retention.domain())
+    kept = store.RedisStore(client, prefix, scripts)
+    return Verifier(kept, keyring, rules, challenge, pumping_guard=guard, acts=acts)
 
 
 def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False) -> Flask:

@@ -104,3 +104,23 @@ def test_what_is_no_number_is_said_so(desk: Desk, act: str) -> None:
     desk(act, "12 apples")
     assert desk.command.status == 1
     assert "phone number" in desk.command.err
+
+
+@pytest.mark.parametrize(("what", "target"), [("GB", "country:GB"), (NUMBER, "recipient:")])
+def test_lift_says_when_nothing_is_held_and_is_written_down(desk: Desk, what: str, target: str) -> None:
+    assert desk("lift", what) == "nothing was held\n"
+    acts = desk.command("audit", "--json", **desk.environ)
+    assert "limits.lift" in acts
+    assert target in acts
+
+
+def test_enabling_a_disabled_recipient_is_written_down_and_enabling_another_is_not(desk: Desk) -> None:
+    desk.burn()
+    verifier = desk.verifier()
+    verifier.enable(APP, NEIGHBOUR)
+    verifier.enable(APP, NUMBER)
+    verifier.enable(APP, NUMBER)
+    desk("show", NUMBER)  # takes what the verifier logged
+    acts = json.loads(desk.command("audit", "--json", **desk.environ))
+    assert json.dumps(acts).count("recipients.enable") == 1
+    assert "client:app" in json.dumps(acts)
