@@ -56,17 +56,20 @@ class Running:
 
     def relatives(self) -> list[int]:
         """It and its descendants, however they were made; the dead that nobody has reaped don't count."""
-        found = []
-        for folder in Path("/proc").iterdir():
+        found = [self.process.pid] if self.process.poll() is None else []
+        # Parents have lower pids, but for a day's turn of them: a child that has overwritten its environment with its
+        # title (granian does where setproctitle is installed) is known by its parent.
+        folders = sorted(Path("/proc").iterdir(), key=lambda folder: int(folder.name) if folder.name.isdigit() else 0)
+        for folder in folders:
             if not folder.name.isdigit():
                 continue
             try:
                 # A server that writes its title over its environment has its folder in the title.
                 is_ours = self.mark.encode() in (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
-            if is_ours and state != "Z":
+            if (is_ours or int(parent) in found) and state != "Z" and int(folder.name) not in found:
                 found.append(int(folder.name))
         return found
 
