@@ -232,7 +232,7 @@ def test_an_smsc_that_does_not_bind_is_retryable(bind_status: str, reason: Reaso
 
 @pytest.mark.parametrize(
     ("behaviour", "deadline", "reason"),
-    [(SILENT, 0.3, Reason.TIMEOUT), (DROPS, 20, Reason.NETWORK), (RAVES, 20, Reason.NETWORK)],
+    [(SILENT, 1.5, Reason.TIMEOUT), (DROPS, 20, Reason.NETWORK), (RAVES, 20, Reason.NETWORK)],
 )
 def test_a_message_without_an_answer_may_have_been_sent(behaviour: str, deadline: float, reason: Reason) -> None:
     smsc = Smsc(behaviour)
@@ -245,7 +245,7 @@ def test_a_refused_first_part_leaves_nothing_behind_and_a_refused_second_one_doe
     assert sent(smsc, LONG).outcome is Outcome.REJECTED
     assert len(smsc.submitted) == 1
     assert sent(Smsc(0, 0x0B), LONG).outcome is Outcome.UNKNOWN
-    assert sent(Smsc(0, SILENT), LONG, deadline=0.3).outcome is Outcome.UNKNOWN
+    assert sent(Smsc(0, SILENT), LONG, deadline=1.5).outcome is Outcome.UNKNOWN
 
 
 def test_no_more_than_the_window_waits_for_answers() -> None:
@@ -270,7 +270,7 @@ def test_a_full_window_is_retryable_for_who_waits_behind_it() -> None:
     async def run(channel: SmppChannel) -> list[TryResult]:
         return await asyncio.gather(*(channel.deliver(SHORT) for _ in range(2)))
 
-    outcomes = [result.outcome for result in play(smsc, run, window=1, deadline=0.3)]
+    outcomes = [result.outcome for result in play(smsc, run, window=1, deadline=1.5)]
     assert outcomes == [Outcome.UNKNOWN, Outcome.RETRYABLE]
 
 
