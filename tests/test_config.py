@@ -228,7 +228,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
 class TestFaults:
     @pytest.mark.parametrize(("changes", "key", "mend"), FAULTS, ids=lambda value: str(value)[:60])
     def test_are_named_with_their_key_and_what_is_allowed(self, changes: dict[str, Any], key: str, mend: str) -> None:
-        """Each line says which key, and what to write."""
+        """T72, unknown keys among them: each line says which key, and what to write."""
         text = refusal(**changes)
 
         assert key in text

@@ -63,7 +63,7 @@ class TestDoctor:
             assert "hunter2" not in wrong + command.err
 
     def test_says_what_a_redis_must_have(self, command: Command, file: Path, tmp_path: Path) -> None:
-        """No AOF and an evicting policy each fail; `serve` and `worker` don't start on the latter."""
+        """T72: no AOF and an evicting policy each fail; `serve` and `worker` don't start on the latter."""
         with valkey(tmp_path, "--maxmemory-policy", "allkeys-lru") as redis_url:
             environ = {"OTP_REDIS__URL": redis_url, "OTP_CHANNELS__PRIMARY__URL": "http://127.0.0.1:1/sms.aspx"}
             found = levels(command("doctor", "--json", **environ))
