@@ -148,7 +148,7 @@ class Load:
 
 @pytest.mark.slow
 def test_no_step_of_a_rotation_refuses_anybody(real_server: Server) -> None:
-    """F31: append, roll out, move to the front, roll out; then, when nothing of the old key is left, remove it."""
+    """F31, T30: append, roll out, move to the front, roll out; then, when nothing of the old key is left, remove it."""
     fleet = Fleet(real_server)
     load = Load(fleet)
     lived = []
