@@ -19,10 +19,12 @@ from typing import Any
 import httpx
 import redis
 
-from otp_service.api_keys import new_key
-from otp_service.store import connect
+from otp_service.api_keys import id_of, new_key
+from otp_service.store import RedisRevocations, connect
 from otp_service.webhook_signature import sign
+from tests import captcha_service
 from tests.attacks import thief
+from tests.captcha_service import CaptchaService
 from tests.cli.processes import PATIENCE, ROOT, environment, free_port, until, valkey
 from tests.raw_gateway import RawGateway, http_answer
 
@@ -91,9 +93,20 @@ name = "told"
 url = "http://{receiver}/events?token={hook_token}"
 secrets = ["{hook_secret}"]
 allow = ["{receiver}"]
+[challenge]
+verifier = "url"
+url = "{captchas}/own"
+secret = "{captcha_secret}"
+[spend]
+prices = {{ "*" = 0.05 }}
+client = 100000
 [[clients]]
 name = "shop"
 key_hashes = ["{key_hash}"]
+[[clients]]
+name = "guarded"
+key_hashes = ["{guarded_hash}"]
+challenge = "always"
 """
 
 
@@ -111,6 +124,9 @@ class Run:
     receiver: RawGateway
     report_secret: str
     pids: dict[str, int]
+    guarded_key: str
+    """Of a client whose every start needs a CAPTCHA token."""
+    captchas: CaptchaService
     secrets: dict[str, str] = field(default_factory=dict)
     answers: list[httpx.Response] = field(default_factory=list)
     _names: int = 0
@@ -162,13 +178,14 @@ def _query(request: bytes) -> bytes:
 
 @contextmanager
 def installation(folder: Path) -> Iterator[Run]:
-    key, hook_secret, report_secret = new_key(), _hook_secret(), _hook_secret()
+    key, guarded, hook_secret, report_secret = new_key(), new_key(), _hook_secret(), _hook_secret()
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(3)]
     random = [base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2)]
     said = http_answer(body=b"")
     with ExitStack() as stack:
         gateway = stack.enter_context(RawGateway(lambda line: _answers(gateway, line)))
         receiver = stack.enter_context(RawGateway(lambda line: line.sendall(said)))
+        captchas = stack.enter_context(captcha_service.serving())
         (folder / "redis").mkdir()
         options = ("--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no")
         more = ("--slowlog-log-slower-than", "0", "--slowlog-max-len", "100000", "--requirepass", REDIS_PASSWORD)
@@ -190,7 +207,10 @@ def installation(folder: Path) -> Iterator[Run]:
                 hook_token=HOOK_TOKEN,
                 hook_secret=hook_secret,
                 report_secret=report_secret,
+                captchas=captchas.url,
+                captcha_secret=captcha_service.OWN_SECRET,
                 key_hash=key.hash,
+                guarded_hash=guarded.hash,
             ),
             "utf-8",
         )
@@ -200,8 +220,11 @@ def installation(folder: Path) -> Iterator[Run]:
             until(lambda client=client: _is_ready(client), "ready")
         run = Run(
             folder, clients[0], clients[1:], key.text, connect(url), url, gateway, receiver, report_secret, pids,
+            guarded.text, captchas,
             {
                 "API key": key.text,
+                "API key of the guarded client": guarded.text,
+                "secret of the CAPTCHA service": captcha_service.OWN_SECRET.removeprefix("whsec_"),
                 "secret of the API key": key.text[12:-6],
                 "Redis password": REDIS_PASSWORD,
                 "gateway password": GATEWAY_PASSWORD,
@@ -312,6 +335,7 @@ def make_every_call(run: Run) -> None:
     run.post("/v1/recipients/enable", {"to": number}, 200)
     run.post(f"/v1/verifications/{id}/check", {**person, "code": code}, 410)
     _other_ends(run, start)
+    _challenged(run, start)
     _every_channel(run, start)
     _reports(run, start)
     _refusals(run, number, code, token)
@@ -346,6 +370,23 @@ def _other_ends(run: Run, start: dict[str, Any]) -> None:
     number = _number(run, "13800138005")
     run.post("/v1/verifications", {"to": number, **start, "deliver": False}, 201)
     run.post("/v1/verifications/lookup", {"to": number}, 200)
+
+
+def _challenged(run: Run, start: dict[str, Any]) -> None:
+    """Asked for a CAPTCHA; with a wrong token, a good one, and the same again; then the key is revoked."""
+    wanted = {**start, "to": _number(run, "13800138007")}
+    key = {"Authorization": f"Bearer {run.guarded_key}"}
+    good = run.secret("CAPTCHA token", "captcha-token-of-the-person-4b1d")
+    bad = run.secret("wrong CAPTCHA token", "captcha-token-of-nobody-90ce")
+    run.captchas.good.add(good)
+    run.post("/v1/verifications", wanted, 422, **key)
+    run.post("/v1/verifications", {**wanted, "captcha_token": bad}, 422, **key)
+    run.post("/v1/verifications", {**wanted, "captcha_token": good}, 201, **key)
+    run.post("/v1/verifications", {**wanted, "captcha_token": good}, 422, **key)
+    run.code("13800138007")
+    RedisRevocations(run.redis).revoke(id_of(run.guarded_key), "an administrator")
+    until(lambda: run.api.post("/v1/verifications", headers=key).status_code == 401, "the revoked key to be refused")
+    run.post("/v1/verifications", wanted, 401, **key)
 
 
 def _every_channel(run: Run, start: dict[str, Any]) -> None:
