@@ -95,7 +95,7 @@ class Failing:
 
 
 METHODS = ("start", "resend", "check", "latest", "cancel", "view", "recent", "await_outcome", "now", "use_token",
-           "claim", "keep", "release", "charge", "refund", "brake", "enable", "sky")  # fmt: skip
+           "claim", "keep", "release", "charge", "refund", "brake", "failed", "enable", "sky")  # fmt: skip
 OF_OTHERS = {"suppress"}
 """Of the store, asked for by no call of the API: an operator and a reply of the person do."""
 
