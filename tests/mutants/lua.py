@@ -26,7 +26,9 @@ _OPERATORS = {
 }
 _LONG = 1000
 """Numbers from here on are spans: they are halved and doubled, as a millisecond more or less is no fault."""
-_STATEMENT = re.compile(r"^(?:redis\.call|count_in|finish|emit|deliver_state|queue|send|table\.sort)\(|^[\w.\[\], ]+ = ")
+_STATEMENT = re.compile(
+    r"^(?:redis\.call|count_in|finish|emit|deliver_state|queue|send|table\.sort)\(|^[\w.\[\], ]+ = "
+)
 _ONE_LINE_IF = re.compile(r"^(?:if|for) .* end$")
 _CONDITION = re.compile(r"\b(if|elseif) (.*?) then\b")
 
@@ -55,7 +57,9 @@ def mutants(script: str, text: str) -> Iterator[Mutant]:
             line = text.count("\n", 0, start) + 1
             last = line + text.count("\n", start, end)
             before = " ".join(part.strip() for part in text.split("\n")[line - 1 : last])
-            after = " ".join(part.strip() for part in changed.split("\n")[line - 1 : last - text[start:end].count("\n")])
+            after = " ".join(
+                part.strip() for part in changed.split("\n")[line - 1 : last - text[start:end].count("\n")]
+            )
             yield Mutant(script, line, before, after, changed)
 
 
@@ -77,7 +81,7 @@ def _instead_of(match: re.Match[str], previous: str, text: str) -> tuple[str, ..
         case "string":
             # A command that is none fails at once, and shows nothing.
             command = text[: match.start()].endswith(("redis.call(", "string.format("))
-            return () if command else (f"'{token[1:-1]}?'" if token != "''" else "'?'",)
+            return () if command else (f"'{token[1:-1]}!'",)
         case "name" if token == "not":
             return ("",)
         case "operator" if token == "-" and (not previous or previous in "(,={" or previous == "return"):

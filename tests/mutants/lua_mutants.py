@@ -25,10 +25,32 @@ from otp_service.store import scripts
 from otp_service.store.scripts import Script
 from tests.mutants.lua import Mutant, mutants
 
-SUBJECTS = ("check", "windows", "sends", "spend", "brake", "start", "resend", "charge", "unspend", "token", "claim", "keep")
+SUBJECTS = (
+    "check",
+    "windows",
+    "sends",
+    "spend",
+    "brake",
+    "start",
+    "resend",
+    "charge",
+    "unspend",
+    "token",
+    "claim",
+    "keep",
+)
 SUBJECTS += ("common",)
-TESTS = ("verifier", "limits", "what_mutants_showed", "idempotency", "lost_replies", "tokens", "challenge", "store_keys")
-TESTS += ("retention",)
+TESTS = (
+    "verifier",
+    "limits",
+    "what_mutants_showed",
+    "idempotency",
+    "lost_replies",
+    "tokens",
+    "challenge",
+    "store_keys",
+)
+TESTS += ("retention", "routing", "delivery")
 EQUIVALENTS = Path(__file__).parent / "equivalent_lua.txt"
 AT_ONCE = int(os.environ.get("MUTANTS_AT_ONCE", "2"))
 PATIENCE = 120.0
