@@ -32,8 +32,9 @@ test-slow: $(DEVELOPING) ## run the full-size attacks, races, fuzzing and soaks
 test-browser: $(DEVELOPING) ## run the tests that drive Chromium
 	$(BIN)/pytest -m browser $(ARGS)
 
-mutants: $(DEVELOPING) ## put faults into the limits and the checks and see which no test notices (half an hour; ARGS="check start")
-	@$(BIN)/python -m mutmut version >/dev/null 2>&1 || VIRTUAL_ENV=$(VENV) uv pip install -q $(MUTMUT) 2>/dev/null || $(BIN)/python -m pip install -q $(MUTMUT)
+mutants: $(DEVELOPING) ## see which small faults in limits and checks no test notices, in half an hour
+	@$(BIN)/python -c 'import mutmut' 2>/dev/null || $(BIN)/python -m pip install -q $(MUTMUT) \
+		|| uv pip install -q --python $(BIN)/python $(MUTMUT)
 	-$(BIN)/python -m tests.mutants.lua_mutants $(ARGS)
 	$(BIN)/python -m mutmut run
 	$(BIN)/python -m mutmut results

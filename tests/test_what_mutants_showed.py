@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from otp_service.errors import CodeMismatch, Expired, RateLimited, RecipientDisabled
-from otp_service.policy import EVERYBODY, Limits, TestNumber, Window
-from otp_service.ports import Bucket, Charge
+from otp_service.policy import EVERYBODY, TestNumber, Window
+from otp_service.ports import Bucket, Charge, Prior
 from otp_service.verifier import ResendRequest
 from tests.world import NUMBER, SHOP, UNLIMITED, Server, World
 
@@ -140,6 +140,41 @@ class TestMoney:
     def test_that_was_never_spent_is_not_given_back(self, world: World, raw: redis.Redis) -> None:
         world.store.refund([Charge(Bucket("client", "shop"), cap=100, price=7)], "never charged")
         assert names(raw, "*:spent") == []
+
+    def test_of_one_send_is_spent_once_however_often_it_is_asked(self, world: World, raw: redis.Redis) -> None:
+        charges = [Charge(Bucket("client", "shop"), cap=10, price=7)]
+        for _ in range(2):
+            assert world.store.charge(charges, "nonce") == Prior()
+        [ledger] = names(raw, "*:spent")
+        assert raw.hvals(ledger) == [b"7"]
+
+    def test_may_be_more_than_there_were_hours_since_1970(self, world: World) -> None:
+        charges = [Charge(Bucket("client", "shop"), cap=1_300_000, price=600_000)]
+        for nonce in ("first", "second"):
+            assert world.store.charge(charges, nonce) == Prior()
+        assert world.store.charge(charges, "third").limit == "client"
+
+    def test_has_room_as_soon_as_enough_of_the_oldest_hours_have_left(self, world: World, raw: redis.Redis) -> None:
+        world.freeze_clock()
+        charges = [Charge(Bucket("client", "shop"), cap=40, price=15)]
+        now = world.store.now()
+        this = now // 3_600_000
+        world.store.charge(charges, "nonce")
+        [ledger] = names(raw, "*:spent")
+        raw.delete(ledger)
+        raw.hset(ledger, mapping={str(this - age): 10 for age in (3, 1, 7, 5)})
+        # 40 are spent: 15 fit when two of the hours are over, the seventh and the fifth before this one.
+        assert world.store.charge(charges, "next") == Prior("client", (this - 5 + 25) * 3_600_000 - now)
+
+    def test_that_is_more_than_the_cap_has_room_never_and_is_told_a_day(self, world: World) -> None:
+        charges = [Charge(Bucket("client", "shop"), cap=10, price=11)]
+        assert world.store.charge(charges, "nonce") == Prior("client", DAY * 1000)
+
+    def test_is_remembered_while_any_of_it_counts(self, world: World, raw: redis.Redis) -> None:
+        world.store.charge([Charge(Bucket("client", "shop"), cap=10, price=7)], "nonce")
+        [ledger], [mark] = names(raw, "*:spent"), names(raw, "*:by:*")
+        assert 25 * HOUR - 100 < raw.ttl(ledger) <= 25 * HOUR
+        assert 0 < raw.ttl(mark) <= 60
 
 
 class TestAnIdempotencyKey:

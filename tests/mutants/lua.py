@@ -1,4 +1,4 @@
-"""Small faults of a Lua script: operators swapped, numbers and words changed, statements left out, conditions negated."""
+"""Small faults of a Lua script: operators swapped, numbers and words changed, statements left out, ifs negated."""
 
 from __future__ import annotations
 
