@@ -10,11 +10,19 @@ from typing import Any
 import pytest
 import redis
 
-from otp_service.errors import CodeMismatch, Expired, RateLimited, RecipientDisabled
+from otp_service.brake import Brake
+from otp_service.errors import (
+    CodeMismatch,
+    Expired,
+    IdempotencyMismatch,
+    InvalidRequest,
+    RateLimited,
+    RecipientDisabled,
+)
 from otp_service.policy import EVERYBODY, TestNumber, Window
 from otp_service.ports import Bucket, Charge, Prior
-from otp_service.verifier import ResendRequest
-from tests.world import NUMBER, SHOP, UNLIMITED, Server, World
+from otp_service.verifier import Idempotency, ResendRequest
+from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World
 
 NEIGHBOUR = "+8613800138001"
 HOUR, DAY = 3600, 86400
@@ -174,7 +182,15 @@ class TestMoney:
         world.store.charge([Charge(Bucket("client", "shop"), cap=10, price=7)], "nonce")
         [ledger], [mark] = names(raw, "*:spent"), names(raw, "*:by:*")
         assert 25 * HOUR - 100 < raw.ttl(ledger) <= 25 * HOUR
-        assert 0 < raw.ttl(mark) <= 60
+        assert 50 < raw.ttl(mark) <= 60
+
+    def test_of_hours_that_left_is_forgotten(self, world: World, raw: redis.Redis) -> None:
+        charges = [Charge(Bucket("client", "shop"), cap=10, price=7)]
+        world.store.charge(charges, "nonce")
+        world.move_clock(26 * HOUR)
+        world.store.charge(charges, "next")
+        [ledger] = names(raw, "*:spent")
+        assert raw.hvals(ledger) == [b"7"]
 
 
 class TestAnIdempotencyKey:
@@ -209,3 +225,114 @@ def test_an_end_that_a_resend_comes_upon_is_told(world: World, raw: redis.Redis)
     [events] = names(raw, "*:events")
     told = [fields[b"type"] for _, fields in raw.xrange(events)]
     assert b"verification.expired" in told
+
+
+class TestTheBrake:
+    """The figures that stand in `brake.lua`: 0.588 for a wrong first code, 0.223 off for an approval, 150 to hold."""
+
+    def test_holds_at_the_256th_failure_and_not_before(self, world: World, raw: redis.Redis) -> None:
+        world.freeze_clock()
+        assert world.store.brake("shop", 255, 0) == 0
+        assert world.store.brake("shop", 1, 0) == 60_000
+        [brake] = names(raw, "*:brake:*")
+        assert DAY - 100 < raw.ttl(brake) <= DAY
+
+    def test_is_put_off_by_what_was_approved(self, world: World) -> None:
+        assert world.store.brake("shop", 255, 0) == 0
+        assert world.store.brake("shop", 38, 100) == 0
+        assert world.store.brake("shop", 1, 0) > 0
+
+    def test_gives_no_credit_for_what_was_approved_before(self, world: World) -> None:
+        assert world.store.brake("shop", 0, 10_000) == 0
+        assert world.store.brake("shop", 256, 0) > 0
+
+    def test_begins_again_at_four_fifths(self, world: World) -> None:
+        world.freeze_clock()
+        assert world.store.brake("shop", 256, 0) == 60_000
+        world.move_clock(60)
+        assert world.store.brake("shop", 51, 0) == 0
+        assert world.store.brake("shop", 1, 0) == 120_000
+
+    def test_says_what_is_left_and_grows_by_nothing_while_it_holds(self, world: World) -> None:
+        world.freeze_clock()
+        world.store.brake("shop", 256, 0)
+        world.move_clock(59)
+        assert world.store.brake("shop", 10_000, 0) == 1000
+        world.move_clock(1)
+        assert world.store.brake("shop", 0, 0) == 120_000
+        world.move_clock(120)
+        assert world.store.brake("shop", 0, 1000) == 0
+
+    def test_doubles_up_to_a_quarter_of_an_hour(self, world: World) -> None:
+        world.freeze_clock()
+        held = []
+        for _ in range(6):
+            held.append(world.store.brake("shop", 256, 0) // 1000)
+            world.move_clock(held[-1])
+        assert held == [60, 120, 240, 480, 900, 900]
+
+    def test_is_told_of_every_approval_since_the_last_failure_once(self) -> None:
+        told: list[tuple[str, int, int]] = []
+
+        class Teller:
+            def brake(self, client: str, failed: int, approved: int) -> int:
+                told.append((client, failed, approved))
+                return 0
+
+        brake = Brake(Teller(), active=True)  # type: ignore[arg-type]
+        for client in ("shop", "shop", "bank"):
+            brake.approved(client)
+        for _ in range(2):
+            brake.failed("shop")
+        assert told == [("shop", 1, 2), ("shop", 1, 0)]
+        assert brake.left("shop") == 0
+
+
+class TestWhatARefusalSays:
+    """An error is told from another by its words: they name the field, and what to write instead."""
+
+    @pytest.mark.parametrize(
+        ("bound", "given", "says"),
+        [
+            ({"session": "s"}, {}, "this verification was started with a session; say it here too"),
+            ({}, {"session": "s"}, "this verification was started without a session; leave it out"),
+            ({"context": {"a": "1"}}, {}, "this verification was started with a context; say it here too"),
+            ({}, {"context": {"a": "1"}}, "this verification was started without a context; leave it out"),
+        ],
+    )
+    def test_a_check_that_is_bound_otherwise(
+        self, world: World, bound: dict[str, Any], given: dict[str, Any], says: str
+    ) -> None:
+        id = world.start(**bound).verification.id
+        with pytest.raises(InvalidRequest) as refused:
+            world.check(id, world.code_of(id), **given)
+        assert refused.value.detail == "The check must name what the start named."
+        assert [error.detail for error in refused.value.errors] == [says]
+
+    def test_a_code_of_another_length(self, world: World) -> None:
+        id = world.start().verification.id
+        with pytest.raises(InvalidRequest) as refused:
+            world.check(id, "12345678")
+        assert refused.value.detail == refused.value.errors[0].detail == "the code has 6 digits"
+
+    def test_a_channel_and_a_language_that_are_none(self, world: World) -> None:
+        with pytest.raises(InvalidRequest) as refused:
+            world.start(channel="pigeon")
+        assert refused.value.detail == refused.value.errors[0].detail
+        assert refused.value.detail == "there is no such channel; there are: primary, backup"
+        with pytest.raises(InvalidRequest) as refused:
+            world.start(locale="?")
+        assert refused.value.detail == "write a language tag such as zh-CN or en"
+
+    def test_a_key_that_was_used_for_something_else(self, world: World) -> None:
+        world.start(idempotency=Idempotency("k", "/v1/verifications", b"{}"))
+        with pytest.raises(IdempotencyMismatch) as refused:
+            world.start(idempotency=Idempotency("k", "/v1/verifications", b"[]"))
+        assert refused.value.detail == "This Idempotency-Key was used with another path or body; use a new one."
+
+
+def test_enabling_is_each_clients_own_under_one_key_and_no_replay_without_one(world: World) -> None:
+    key = Idempotency("k", "/v1/recipients/enable", b"{}")
+    assert not world.verifier.enable(SHOP, NUMBER, key).replayed
+    assert not world.verifier.enable(BANK, NUMBER, key).replayed
+    assert not world.verifier.enable(SHOP, NUMBER).replayed
