@@ -20,7 +20,7 @@ from otp_service.errors import (
     RecipientDisabled,
 )
 from otp_service.policy import EVERYBODY, TestNumber, Window
-from otp_service.ports import Bucket, Charge, Prior
+from otp_service.ports import Bucket, Charge, Prior, StoreDown
 from otp_service.verifier import Idempotency, ResendRequest
 from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World
 
@@ -336,3 +336,13 @@ def test_enabling_is_each_clients_own_under_one_key_and_no_replay_without_one(wo
     assert not world.verifier.enable(SHOP, NUMBER, key).replayed
     assert not world.verifier.enable(BANK, NUMBER, key).replayed
     assert not world.verifier.enable(SHOP, NUMBER).replayed
+
+
+def test_a_wrong_code_is_answered_while_the_brake_cannot_be_told() -> None:
+    class Silent:
+        def brake(self, *_: object) -> int:
+            raise StoreDown("brake")
+
+    brake = Brake(Silent(), active=True)  # type: ignore[arg-type]
+    brake.failed("shop")
+    assert brake.left("shop") == 0

@@ -41,9 +41,9 @@ SUBJECTS = (
 )
 SUBJECTS += ("common",)
 TESTS = (
+    "what_mutants_showed",
     "verifier",
     "limits",
-    "what_mutants_showed",
     "idempotency",
     "lost_replies",
     "tokens",
