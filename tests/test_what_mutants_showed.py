@@ -20,9 +20,10 @@ from otp_service.errors import (
     RecipientDisabled,
 )
 from otp_service.policy import EVERYBODY, TestNumber, Window
-from otp_service.ports import Bucket, Charge, Prior, StoreDown
-from otp_service.verifier import Idempotency, ResendRequest
-from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World
+from otp_service.ports import Bucket, Charge, Prior, Sent, StoreDown
+from otp_service.store import RedisStore
+from otp_service.verifier import Idempotency, ResendRequest, StartRequest, Verifier
+from tests.world import BANK, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World
 
 NEIGHBOUR = "+8613800138001"
 HOUR, DAY = 3600, 86400
@@ -346,3 +347,23 @@ def test_a_wrong_code_is_answered_while_the_brake_cannot_be_told() -> None:
     brake = Brake(Silent(), active=True)  # type: ignore[arg-type]
     brake.failed("shop")
     assert brake.left("shop") == 0
+
+
+class Stammering(RedisStore):
+    """Asks for each start twice, as after a reply that was lost."""
+
+    def start(self, *asked: Any) -> Sent:
+        super().start(*asked)
+        return super().start(*asked)
+
+
+@pytest.mark.parametrize(("more", "sends"), [({}, 2), ({"context": {"a": "1"}}, 1)])
+def test_a_start_while_one_pends_counts_once_however_often_it_is_asked(
+    world: World, more: dict[str, Any], sends: int
+) -> None:
+    world.freeze_clock()
+    first = world.start().verification.id
+    world.move_clock(60)
+    verifier = Verifier(Stammering(world.server.client, scripts=MOVABLE), world.keyring, world.rules)
+    again = verifier.start(SHOP, StartRequest(to=NUMBER, purpose="login", **more)).verification
+    assert (again.sends, again.id == first) == (sends, not more)
