@@ -5,12 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNNING := $(VENV)/.ready-to-run
 DEVELOPING := $(VENV)/.ready-to-develop
+# A tool of one target alone: no lock names it.
+MUTMUT := 'mutmut==3.8.1'
 TESTS := $(BIN)/pytest -n auto --maxprocesses 8 --dist loadgroup
 LOCK := uv pip compile --quiet --universal --generate-hashes --only-binary :all: --python-version 3.11 \
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test test-slow test-browser lint bench lock clean
+.PHONY: help demo venv test test-slow test-browser mutants lint bench lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +31,13 @@ test-slow: $(DEVELOPING) ## run the full-size attacks, races, fuzzing and soaks
 
 test-browser: $(DEVELOPING) ## run the tests that drive Chromium
 	$(BIN)/pytest -m browser $(ARGS)
+
+mutants: $(DEVELOPING) ## see which small faults in limits and checks no test notices, in half an hour
+	@$(BIN)/python -c 'import mutmut' 2>/dev/null || $(BIN)/python -m pip install -q $(MUTMUT) \
+		|| uv pip install -q --python $(BIN)/python $(MUTMUT)
+	-$(BIN)/python -m tests.mutants.lua_mutants $(ARGS)
+	$(BIN)/python -m mutmut run
+	$(BIN)/python -m mutmut results
 
 lint: $(DEVELOPING) ## ruff and mypy
 	$(BIN)/ruff check .
