@@ -367,3 +367,9 @@ def test_a_start_while_one_pends_counts_once_however_often_it_is_asked(
     verifier = Verifier(Stammering(world.server.client, scripts=MOVABLE), world.keyring, world.rules)
     again = verifier.start(SHOP, StartRequest(to=NUMBER, purpose="login", **more)).verification
     assert (again.sends, again.id == first) == (sends, not more)
+
+
+def test_an_end_is_due_when_it_is_said_to_be(world: World, raw: redis.Redis) -> None:
+    seen = world.start().verification
+    [due] = names(raw, "*:due")
+    assert raw.zscore(due, f"e:{seen.id}") == seen.expires_at
