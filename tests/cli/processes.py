@@ -56,11 +56,9 @@ class Running:
 
     def relatives(self) -> list[int]:
         """It and its descendants, however they were made; the dead that nobody has reaped don't count."""
-        found = [self.process.pid] if self.process.poll() is None else []
-        # Parents have lower pids, but for a day's turn of them: a child that has overwritten its environment with its
-        # title (granian does where setproctitle is installed) is known by its parent.
-        folders = sorted(Path("/proc").iterdir(), key=lambda folder: int(folder.name) if folder.name.isdigit() else 0)
-        for folder in folders:
+        parents: dict[int, int] = {}
+        found = {self.process.pid} if self.process.poll() is None else set()
+        for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             try:
@@ -69,9 +67,14 @@ class Running:
                 state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
-            if (is_ours or int(parent) in found) and state != "Z" and int(folder.name) not in found:
-                found.append(int(folder.name))
-        return found
+            if state != "Z":
+                parents[int(folder.name)] = int(parent)
+                if is_ours:
+                    found.add(int(folder.name))
+        # One that has no folder in its title (granian, where setproctitle is installed) is known by its parent.
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found)
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Exit status and stderr."""

@@ -194,11 +194,16 @@ class TestTheDemo:
 def child(running: Running, name: str) -> int:
     """The pid of one part: children lead groups of their own and were forked in this order."""
     order = ["valkey", "simulator", "worker", "api"]
-    forked = sorted(pid for pid in running.relatives() if parent_of(pid) == running.process.pid)
+    forked = sorted((pid for pid in running.relatives() if parent_of(pid) == running.process.pid), key=born)
     assert len(forked) == len(order)
     if name == "granian":
         return next(pid for pid in running.relatives() if parent_of(pid) == forked[3])
     return forked[order.index(name)]
+
+
+def born(pid: int) -> tuple[int, int]:
+    """Pids alone begin anew after 32768."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
 
 
 def parent_of(pid: int) -> int:
