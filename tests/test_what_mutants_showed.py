@@ -373,3 +373,36 @@ def test_an_end_is_due_when_it_is_said_to_be(world: World, raw: redis.Redis) -> 
     seen = world.start().verification
     [due] = names(raw, "*:due")
     assert raw.zscore(due, f"e:{seen.id}") == seen.expires_at
+
+
+class TestRotatedCodes:
+    def test_are_not_good_before_their_hand_over_though_nothing_was_handed_over_yet(self, server: Server) -> None:
+        world = World(server, UNLIMITED, resend="rotate")
+        id = world.start().verification.id
+        world.move_clock(61)
+        world.start()
+        with pytest.raises(CodeMismatch):
+            world.check(id, world.code_of(id, 1))
+        assert world.check(id, world.code_of(id, 0))
+
+    def test_are_each_their_own_when_another_process_resends_in_between(self, server: Server) -> None:
+        """A start that read which code comes next, and was overtaken, reads again."""
+        world = World(server, UNLIMITED, resend="rotate")
+        id = world.start().verification.id
+        world.move_clock(61)
+
+        class Overtaken(RedisStore):
+            overtakes = True
+
+            def view(self, *asked: Any) -> Any:
+                seen = super().view(*asked)
+                if self.overtakes:
+                    self.overtakes = False
+                    world.start()
+                    world.move_clock(61)
+                return seen
+
+        slow = Verifier(Overtaken(server.client, scripts=MOVABLE), world.keyring, world.rules)
+        assert slow.start(SHOP, StartRequest(NUMBER, "login")).verification.sends == 3
+        [record] = server.client.keys(f"*:v:{id}")
+        assert server.client.hget(record, "counter") == b"2"

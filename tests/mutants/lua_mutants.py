@@ -50,7 +50,7 @@ TESTS = (
     "challenge",
     "store_keys",
 )
-TESTS += ("retention", "routing", "delivery")
+TESTS += ("guard", "retention", "routing", "delivery")
 EQUIVALENTS = Path(__file__).parent / "equivalent_lua.txt"
 AT_ONCE = int(os.environ.get("MUTANTS_AT_ONCE", "2"))
 PATIENCE = 120.0
