@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from otp_service.calls import StartRequest
 from otp_service.errors import OtpServiceError
 from otp_service.keyring import Keyring
 from otp_service.policy import Client, Rules, window_terms
-from otp_service.ports import Bucket, Charge, Prior, Store, StoreDown, TurnedAway
+from otp_service.ports import Bucket, Charge, CommonLimit, Prior, Store, StoreDown, TurnedAway
 from otp_service.recipient import Recipient
 
 EVERYTHING = "all"
@@ -82,6 +82,18 @@ class Charging:
             case "installation":
                 return EVERYTHING
         return ""
+
+
+def common_limits(rules: Rules, clients: Iterable[str], to: Recipient | None = None) -> Iterator[CommonLimit]:
+    """What stands against these clients' sends whoever receives them, and against those to the country of `to`."""
+    limits, spend = rules.limits, rules.spend
+    # Without a number, the cheapest send: a cap is full when not even that has room.
+    price = spend.price(to.region) if to else min(filter(None, spend.prices.values()), default=0)
+    for name in clients:
+        yield CommonLimit("client", name, name, limits.client, spend.cap(name), price, braked=limits.spray_brake)
+    yield CommonLimit("installation", EVERYTHING, "", limits.installation, spend.installation, price)
+    if to:
+        yield CommonLimit("country", to.region, "", limits.country)
 
 
 def network_of(address: str) -> str:

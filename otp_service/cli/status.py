@@ -16,7 +16,7 @@ from otp_service.cli.output import print_json
 from otp_service.cli.troubles import troubles
 from otp_service.cli.typed import as_typed
 from otp_service.config import Config
-from otp_service.ports import HookState, Installation, StoreDown
+from otp_service.ports import Hindrance, HookState, Installation, StoreDown
 from otp_service.store.facts import ServerFacts, Unreachable
 
 
@@ -27,7 +27,8 @@ def status(config_path: Path | None, as_json: bool) -> int:
     """Show Redis, workers, queue, channels, pauses, webhooks, pumping. Exits 1 where something needs a hand."""
     loaded = installation(config_path)
     seen = Seen.by_asking(loaded)
-    wrong = [as_typed(line) for line in troubles(loaded, seen.facts, seen.installation, seen.hooks)]
+    lines = troubles(loaded, seen.facts, seen.installation, seen.hooks, seen.full)
+    wrong = [as_typed(line) for line in lines]
     if as_json:
         document = status_shown.document(loaded, seen.facts, seen.installation, seen.hooks, seen.pumped)
         print_json({**document, "troubles": wrong})
@@ -50,11 +51,13 @@ class Seen:
     installation: Installation | None = None
     hooks: Sequence[HookState] = field(default_factory=list)
     pumped: Sequence[wiring.Pumped] = field(default_factory=list)
+    full: Sequence[Hindrance] = field(default_factory=list)
 
     @classmethod
     def by_asking(cls, config: Config) -> Seen:
         try:
             facts, seen = wiring.ask_server(config), wiring.look(config)
-            return cls(facts, seen, wiring.look_at_hooks(config), wiring.pumped(config))
+            hooks, pumped, full = wiring.look_at_hooks(config), wiring.pumped(config), wiring.full_limits(config)
+            return cls(facts, seen, hooks, pumped, full)
         except (Unreachable, StoreDown):
             return cls()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from otp_service.cli.operating import span
+from otp_service.cli.operating import span, until
 from otp_service.config import Config
-from otp_service.ports import ChannelState, HookState, Installation
+from otp_service.ports import ChannelState, Hindrance, HookState, Installation
 from otp_service.store.facts import ServerFacts
 
 OLD_MS = 30_000
@@ -17,7 +17,11 @@ OVERDUE_MS = 300_000
 
 
 def troubles(
-    config: Config, facts: ServerFacts | None, seen: Installation | None, hooks: Sequence[HookState]
+    config: Config,
+    facts: ServerFacts | None,
+    seen: Installation | None,
+    hooks: Sequence[HookState],
+    full: Sequence[Hindrance] = (),
 ) -> Iterator[str]:
     """None: Redis did not answer."""
     if facts is None or seen is None:
@@ -40,6 +44,12 @@ def troubles(
     lowest = {channel.name: channel.balance_low for channel in config.channels}
     for channel in seen.channels:
         yield from _balance(channel, lowest.get(channel.name))
+    for one in full:
+        whose = f"client {one.client}" if one.client else "all clients"
+        yield (
+            f"the limit `{one.limit}` refuses {whose} until {until(one.until, seen.now)}: {one.detail}; "
+            "see who floods it, then raise it in [limits] or [spend]"
+        )
     for hook in hooks:
         yield from _webhook(hook)
 

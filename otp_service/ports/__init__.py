@@ -47,6 +47,7 @@ from otp_service.ports.hooks import (
 )
 from otp_service.ports.operations import (
     ChannelState,
+    CommonLimit,
     Hindrance,
     Installation,
     Operations,
@@ -116,6 +117,7 @@ __all__ = [
     "ChannelState",
     "Charge",
     "Claim",
+    "CommonLimit",
     "Countries",
     "Disabled",
     "Entry",

@@ -132,6 +132,25 @@ class RecipientLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class CommonLimit:
+    """What sends to many recipients are held against: those of one client, of one country, or all."""
+
+    limit: str
+    """As `limit` of the API names it."""
+    name: str
+    """Of the bucket: the client, the country, or "all"."""
+    client: str = ""
+    """"" for a limit over all clients."""
+    windows: Sequence[Window] = ()
+    cap: int | None = None
+    """What may be spent within 24 hours, in millionths."""
+    price: int = 0
+    """Of the next send; 0 where none is paid for."""
+    braked: bool = False
+    """Whether the client's checks may be slowed down."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What is counted in one window."""
 
@@ -162,6 +181,10 @@ class Operations(Protocol):
 
     def hindrances(self, origin: Origin, limits: RecipientLimits) -> tuple[int, Sequence[Hindrance]]:
         """The moment now, and what stands against a send to this recipient of this client."""
+        ...
+
+    def full(self, limits: Sequence[CommonLimit]) -> tuple[int, Sequence[Hindrance]]:
+        """The moment now, and which of these refuse whatever recipient is asked for."""
         ...
 
     def pause_channel(self, channel: str, ms: int, by: str) -> int:

@@ -13,6 +13,7 @@ from otp_service.keyring import PARTITIONS, VerificationId
 from otp_service.policy import Window
 from otp_service.ports import (
     ChannelState,
+    CommonLimit,
     Hindrance,
     Installation,
     Origin,
@@ -23,6 +24,7 @@ from otp_service.ports import (
     TooManyPauses,
     WorkerSign,
 )
+from otp_service.store import common_limits
 from otp_service.store.connection import Lost
 from otp_service.store.figures import in_the_last_hour, spans
 from otp_service.store.keys import Keys
@@ -121,6 +123,14 @@ class RedisOperations:
                 used = f"{moments[until].count} in {moments[until].seconds} s are used up"
                 found.append(Hindrance(limit, until, client, used))
         return now, found
+
+    def full(self, limits: Sequence[CommonLimit]) -> tuple[int, Sequence[Hindrance]]:
+        pipeline = self._client.pipeline(transaction=False)
+        self._ask(pipeline, "now")
+        common_limits.ask(pipeline, self._keys, limits)
+        replies = iter(_asked(pipeline.execute))
+        now = int(next(replies))
+        return now, list(common_limits.found(now, limits, replies))
 
     # --- acting ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from otp_service.wiring.channels import build_channel, channel_settings
 from otp_service.wiring.dispatcher import build_dispatcher, build_event_log, hook_states
 from otp_service.wiring.held import Pumped, lift, pumped
 from otp_service.wiring.limits import Tallies, clear, tallies
-from otp_service.wiring.operator import Traced, Trail, look, look_at_hooks, operations, trace
+from otp_service.wiring.operator import Traced, Trail, full_limits, look, look_at_hooks, operations, trace
 from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient, suppress_recipient
 from otp_service.wiring.server import ask_server, check_server, check_start
 from otp_service.wiring.worker import build_voices, build_worker
@@ -46,6 +46,7 @@ __all__ = [
     "erase_recipient",
     "examine_audit",
     "export_recipient",
+    "full_limits",
     "hook_states",
     "lift",
     "look",

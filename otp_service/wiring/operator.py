@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from otp_service import store
 from otp_service.admission import Admission
 from otp_service.calls import StartRequest
+from otp_service.charging import common_limits
 from otp_service.config import Config
 from otp_service.errors import NotFound, Problem, RecipientBlocked
 from otp_service.keyring import Keyring, VerificationId
@@ -45,6 +46,12 @@ def look(config: Config) -> Installation:
     """Everything that `status` shows of Redis. Raises StoreDown."""
     with operations(config) as asked:
         return asked.look([channel.name for channel in config.channels])
+
+
+def full_limits(config: Config) -> Sequence[Hindrance]:
+    """Which limits refuse all that a client asks for, or everybody. Raises StoreDown."""
+    with operations(config) as asked:
+        return asked.full(list(common_limits(config.rules(), [client.name for client in config.clients])))[1]
 
 
 def look_at_hooks(config: Config) -> Sequence[HookState]:
@@ -124,7 +131,7 @@ class _Tracer:
         sealed = self.store.view(id, client)
         to = self.keyring.unseal(sealed.row.kid, id.text, "to", sealed.to) if sealed.to else ""
         now, hindrances = self._hindrances(self._origin(client, id.partition, id.recipient, id.prefix))
-        held = self._held(parse_recipient(to, "")) if to else ()
+        held = self._beyond_the_number([client], parse_recipient(to, "") if to else None)
         return Trail(now, traced.verification.to, [traced], [*held, *hindrances, *_of(now, [traced])])
 
     def by_number(self, number: str) -> Trail:
@@ -141,7 +148,8 @@ class _Tracer:
             refusing += _not_served(rules, client.domain(), to)
             hindrances.update({(one.limit, one.client): one for one in refusing})
         found.sort(key=lambda one: one.verification.created_at, reverse=True)
-        return Trail(now, to.mask, found, [*self._held(to), *hindrances.values(), *_of(now, found)])
+        held = self._beyond_the_number([client.name for client in self.config.clients], to)
+        return Trail(now, to.mask, found, [*held, *hindrances.values(), *_of(now, found)])
 
     def _origin(self, client: str, partition: int, recipient: str, prefix: str) -> Origin:
         return Origin(client, partition, recipient, self.keyring.owner(client, recipient), prefix)
@@ -157,6 +165,12 @@ class _Tracer:
             replace(one, detail=f"{one.detail}; it is asked after the others") if one.limit in ordering else one
             for one in found
         ]
+
+    def _beyond_the_number(self, clients: Sequence[str], to: Recipient | None) -> Iterator[Hindrance]:
+        """`to` is None once its verification has ended: what is of its country is not known then."""
+        if to:
+            yield from self._held(to)
+        yield from self.operations.full(list(common_limits(self.config.rules(), clients, to)))[1]
 
     def _held(self, to: Recipient) -> Iterator[Hindrance]:
         """An operator's pause, of all sends or of this number's."""
