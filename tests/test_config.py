@@ -119,6 +119,12 @@ class TestTheExample:
         assert spend == Spend({"CN": 6500, "US": 7900, "*": 1_000_000}, 99_500_000, {"shop": 7_000_000}, None)
         assert [spend.price(region) for region in ("CN", "FR")] == [6500, 1_000_000]
 
+    def test_takes_a_price_from_the_environment(self) -> None:
+        """Names of variables lose their case on the way; it goes over the file's, however that is spelled."""
+        environ = {"OTP_SPEND__PRICES__CN": "0.02", "OTP_SPEND__PRICES__US": "0.01"}
+        spend = read(environ, spend__prices={"CN": 0.0065}).rules().spend
+        assert spend.prices == {"CN": 20_000, "US": 10_000}
+
     def test_takes_every_limit_by_its_name(self) -> None:
         names = (
             "recipient",

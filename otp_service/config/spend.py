@@ -38,6 +38,8 @@ class Spend(Section):
     @field_validator("prices")
     @classmethod
     def _are_regions(cls, prices: dict[str, Decimal]) -> dict[str, Decimal]:
+        """In capitals: the environment knows no others. What stands later is nearer to it."""
+        prices = {region.upper(): price for region, price in prices.items()}
         for region in prices:
             if region != policy.EVERYBODY and region not in SUPPORTED_REGIONS:
                 raise ValueError(f"{region[:8]!r} is not an ISO 3166 region; write {_PRICES}")
