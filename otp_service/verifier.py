@@ -259,7 +259,8 @@ class Verifier:
             ) from error
         except Suppressed as error:
             raise RecipientBlocked(
-                "The person behind this number asked to get no more messages; the list is the suppression list."
+                "The person behind this number, or an operator, asked that it get no more messages; the list is the "
+                "suppression list."
             ) from error
         except Full as error:
             raise Unavailable("Too many messages are waiting to be sent; try again later.", retry_after=5) from error

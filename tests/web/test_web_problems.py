@@ -136,6 +136,12 @@ def test_refusals_come_in_one_order(api):
     assert len(api.verifier.asked) == 1
 
 
+def test_the_page_of_a_disabled_recipient_says_what_lifts_it(api):
+    for language in ("en", "zh-CN"):
+        page = api.get("/problems/recipient_disabled", headers={"Accept-Language": language})
+        assert page.text.count("POST /v1/recipients/enable") == 2  # for the code, and in the example
+
+
 def test_t22_an_unknown_id_and_another_clients_have_one_body(api):
     api.verifier.refusal = errors.NotFound("There is no such verification.")
     first, second = (api.call("GET", f"/v1/verifications/{name}") for name in ("ver_unknown", "ver_of_another"))
