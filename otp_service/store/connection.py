@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -10,12 +11,22 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from otp_service.ports import StoreDown
+
 # A request waits this long for one answer before it fails closed; a start or a check takes well under a millisecond.
 ANSWER_WITHIN = 2.0
 CONNECT_WITHIN = 1.0
 POOL_SIZE = 64
 # What a lost connection, a full or read-only server and a refused command have in common: nobody knows what was done.
 Lost = (RedisError, OSError)
+
+
+def asked(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """What Redis answers, asked once. Raises StoreDown."""
+    try:
+        return ask(*arguments)
+    except Lost as error:
+        raise StoreDown(type(error).__name__) from error
 
 
 def connect(url: str) -> redis.Redis:

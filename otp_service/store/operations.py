@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -20,12 +20,11 @@ from otp_service.ports import (
     Pause,
     QueueState,
     RecipientLimits,
-    StoreDown,
     TooManyPauses,
     WorkerSign,
 )
 from otp_service.store import common_limits
-from otp_service.store.connection import Lost
+from otp_service.store.connection import asked
 from otp_service.store.figures import in_the_last_hour, spans
 from otp_service.store.keys import Keys
 from otp_service.store.redis_presence import SILENT_MS
@@ -65,7 +64,7 @@ class RedisOperations:
             pipeline.hmget(self._keys.channel(name), *_SAID)
             for span in recent:
                 pipeline.hgetall(self._keys.figures(name, span))
-        replies = iter(_asked(pipeline.execute))
+        replies = iter(asked(pipeline.execute))
         now = int(next(replies))
         signs, held = next(replies), next(replies)
         queue = _queue(now, [[next(replies) for _ in range(4)] for _ in range(PARTITIONS)])
@@ -81,7 +80,7 @@ class RedisOperations:
     def _workers(self, seen: Mapping[str, int]) -> list[WorkerSign]:
         if not seen:
             return []
-        replies = _asked(lambda: self._client.mget([self._keys.worker(name) for name in seen]))
+        replies = asked(lambda: self._client.mget([self._keys.worker(name) for name in seen]))
         said = zip(seen, (json.loads(reply) if reply else None for reply in replies), strict=True)
         return [
             WorkerSign(name, one["version"], one["up"], one["in_flight"], one["done"], seen[name])
@@ -90,7 +89,7 @@ class RedisOperations:
         ]
 
     def client_of(self, id: VerificationId) -> str | None:
-        client = _asked(lambda: self._client.hget(self._keys.record(id.partition, id.text), "client"))
+        client = asked(lambda: self._client.hget(self._keys.record(id.partition, id.text), "client"))
         return text(client) if client else None
 
     def hindrances(self, origin: Origin, limits: RecipientLimits) -> tuple[int, Sequence[Hindrance]]:
@@ -109,7 +108,7 @@ class RedisOperations:
         for _, _, key, windows in kept:
             for window in windows:
                 pipeline.zrevrange(key, window.count - 1, window.count - 1, withscores=True)
-        replies = iter(_asked(pipeline.execute))
+        replies = iter(asked(pipeline.execute))
         now = int(next(replies))
         found = [Hindrance("suppressed", 0, origin.client)] if next(replies) else []
         failed = int(next(replies) or 0)
@@ -128,7 +127,7 @@ class RedisOperations:
         pipeline = self._client.pipeline(transaction=False)
         self._ask(pipeline, "now")
         common_limits.ask(pipeline, self._keys, limits)
-        replies = iter(_asked(pipeline.execute))
+        replies = iter(asked(pipeline.execute))
         now = int(next(replies))
         return now, list(common_limits.found(now, limits, replies))
 
@@ -139,8 +138,8 @@ class RedisOperations:
 
     def resume_channel(self, channel: str) -> bool:
         key = self._keys.channel(channel)
-        until = _asked(lambda: self._client.hget(key, "paused"))
-        _asked(lambda: self._client.hdel(key, "paused", "paused_at", "paused_by"))
+        until = asked(lambda: self._client.hget(key, "paused"))
+        asked(lambda: self._client.hdel(key, "paused", "paused_at", "paused_by"))
         return int(until or 0) > int(self._run("now"))
 
     def pause_sends(self, what: str, ms: int, by: str) -> int:
@@ -151,28 +150,21 @@ class RedisOperations:
 
     def resume_sends(self, what: str) -> Sequence[str]:
         now = int(self._run("now"))
-        held = _asked(lambda: self._client.hgetall(self._keys.pauses()))
+        held = asked(lambda: self._client.hgetall(self._keys.pauses()))
         running = [pause.what for pause in _pauses(now, held) if what in {"", pause.what}]
         if running:
-            _asked(lambda: self._client.hdel(self._keys.pauses(), *running))
+            asked(lambda: self._client.hdel(self._keys.pauses(), *running))
         return running
 
     # --- the one way to Redis -------------------------------------------------------------------------------------
 
     def _run(self, name: str, key: str = "", *arguments: str | int) -> Any:
         keys = [key] if key else []
-        return _asked(lambda: self._client.eval(self._scripts[name].text, len(keys), *keys, *arguments))
+        return asked(lambda: self._client.eval(self._scripts[name].text, len(keys), *keys, *arguments))
 
     def _ask(self, pipeline: Any, name: str, key: str = "") -> None:
         keys = [key] if key else []
         pipeline.eval(self._scripts[name].text, len(keys), *keys)
-
-
-def _asked(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except Lost as error:
-        raise StoreDown(type(error).__name__) from error
 
 
 def _queue(now: int, partitions: Sequence[Any]) -> QueueState:

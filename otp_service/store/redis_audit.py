@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import redis
@@ -12,7 +12,7 @@ from otp_service.audit import Act, Entry
 from otp_service.keyring import Keyring
 from otp_service.ports import StoreDown
 from otp_service.retention import Retention
-from otp_service.store.connection import Lost
+from otp_service.store.connection import asked
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -61,7 +61,7 @@ class RedisAudit:
             start = f"({text(page[-1][0])}"
 
     def _page(self, start: str) -> Any:
-        return _asked(lambda: self._client.xrange(self._key, start, count=_PAGE))
+        return asked(lambda: self._client.xrange(self._key, start, count=_PAGE))
 
     def _sealed(self, act: Act, now: int, before: Entry | None) -> Entry:
         kid = self._keyring.current
@@ -71,14 +71,7 @@ class RedisAudit:
 
     def _run(self, name: str, *arguments: str | int) -> Any:
         # Asked once: when the reply is lost, the act is not done, and its entry says no more than that it was begun.
-        return _asked(lambda: self._client.eval(self._scripts[name].text, 1, self._key, *arguments))
-
-
-def _asked(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except Lost as error:
-        raise StoreDown(type(error).__name__) from error
+        return asked(lambda: self._client.eval(self._scripts[name].text, 1, self._key, *arguments))
 
 
 def _fields(entry: Entry) -> Iterator[str | int]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
 from redis.exceptions import NoScriptError
 
 from otp_service.keyring import PARTITIONS
-from otp_service.ports import Countries, HeldRange, Hold, Noted, StoreDown
+from otp_service.ports import Countries, HeldRange, Hold, Noted
 from otp_service.pumping import Level, Suspicion, Terms
-from otp_service.store.connection import Lost
+from otp_service.store.connection import asked
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -50,21 +50,19 @@ class RedisGuard:
 
     def held(self) -> Sequence[HeldRange]:
         now = int(self._run("now", [], []))
-        countries = self._asked(lambda: self._client.hgetall(self._keys.guard_held()))
+        countries = asked(lambda: self._client.hgetall(self._keys.guard_held()))
         found = [HeldRange(Level.COUNTRY, name, held) for name, held in _held(countries) if held.until > now]
         pipeline = self._client.pipeline(transaction=False)
         for partition in range(PARTITIONS):
             pipeline.zrangebyscore(self._keys.guarded(partition), f"({now}", "+inf")
-        names = self._asked(pipeline.execute)
+        names = asked(pipeline.execute)
         for partition, of_partition in enumerate(names):
             found += [one for name in of_partition if (one := self._prefix(partition, text(name)))]
         return sorted(found, key=lambda one: one.held.since)
 
     def _prefix(self, partition: int, name: str) -> HeldRange | None:
         key = self._keys.guarded_prefix(partition, name)
-        until, since, why, kid, mask = self._asked(
-            lambda: self._client.hmget(key, "until", "since", "why", "kid", "mask")
-        )
+        until, since, why, kid, mask = asked(lambda: self._client.hmget(key, "until", "since", "why", "kid", "mask"))
         if not (until and since and kid and mask):
             return None
         held = Hold(Suspicion.CONVERSION, int(until), int(since), text(why or b""))
@@ -72,11 +70,11 @@ class RedisGuard:
 
     def lift(self, range: HeldRange) -> bool:
         if range.level is Level.COUNTRY:
-            self._asked(lambda: self._client.delete(self._keys.guarded_country(range.name)))
-            return bool(self._asked(lambda: self._client.hdel(self._keys.guard_held(), range.name)))
+            asked(lambda: self._client.delete(self._keys.guarded_country(range.name)))
+            return bool(asked(lambda: self._client.hdel(self._keys.guard_held(), range.name)))
         key = self._keys.guarded_prefix(range.partition, range.name)
-        self._asked(lambda: self._client.delete(key))
-        return bool(self._asked(lambda: self._client.zrem(self._keys.guarded(range.partition), range.name)))
+        asked(lambda: self._client.delete(key))
+        return bool(asked(lambda: self._client.zrem(self._keys.guarded(range.partition), range.name)))
 
     # --- the one way to Redis -------------------------------------------------------------------------------------
 
@@ -89,13 +87,7 @@ class RedisGuard:
             except NoScriptError:
                 return self._client.eval(script.text, len(keys), *keys, *arguments)
 
-        return self._asked(ask)
-
-    def _asked(self, ask: Callable[[], Any]) -> Any:
-        try:
-            return ask()
-        except Lost as error:
-            raise StoreDown(type(error).__name__) from error
+        return asked(ask)
 
 
 def _held(reply: Any) -> Iterator[tuple[str, Hold]]:

@@ -10,8 +10,8 @@ import redis
 
 from otp_service.events import Webhook
 from otp_service.keyring import Keyring, VerificationId
-from otp_service.ports import Busy, Erased, Held, HeldVerification, Holding, StoreDown, Subject
-from otp_service.store.connection import Lost
+from otp_service.ports import Busy, Erased, Held, HeldVerification, Holding, Subject
+from otp_service.store.connection import asked
 from otp_service.store.entries import GROUP
 from otp_service.store.keys import Keys
 from otp_service.store.look import Look
@@ -51,7 +51,8 @@ class RedisPersonalData:
     # --- looking --------------------------------------------------------------------------------------------------
 
     def held(self, subject: Subject) -> Held:
-        return _asked(lambda: self._held(subject))
+        answer: Held = asked(lambda: self._held(subject))
+        return answer
 
     def _held(self, subject: Subject) -> Held:
         now = int(self._client.eval(self._scripts["now"].text, 0))
@@ -103,7 +104,8 @@ class RedisPersonalData:
     # --- erasing --------------------------------------------------------------------------------------------------
 
     def erase(self, subject: Subject, also_limits: bool = False) -> Erased:
-        return _asked(lambda: self._erase(subject, also_limits))
+        answer: Erased = asked(lambda: self._erase(subject, also_limits))
+        return answer
 
     def _erase(self, subject: Subject, also_limits: bool) -> Erased:
         sweep = self._sweep(subject)
@@ -215,13 +217,6 @@ class RedisPersonalData:
 
     def _sweep(self, subject: Subject) -> Sweep:
         return Sweep(self._client, self._keys, self._keyring, self._scripts, self._webhooks, subject)
-
-
-def _asked(ask: Callable[[], _T]) -> _T:
-    try:
-        return ask()
-    except Lost as error:
-        raise StoreDown(type(error).__name__) from error
 
 
 def _count(value: bytes | None) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import redis
 
-from otp_service.ports import Revoked, StoreDown, TooManyRevoked
-from otp_service.store.connection import Lost
+from otp_service.ports import Revoked, TooManyRevoked
+from otp_service.store.connection import asked
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -27,31 +26,24 @@ class RedisRevocations:
         self._scripts = scripts
 
     def ids(self) -> frozenset[str]:
-        return frozenset(text(id) for id in _asked(lambda: self._client.hkeys(self._key)))
+        return frozenset(text(id) for id in asked(lambda: self._client.hkeys(self._key)))
 
     def look(self) -> Sequence[Revoked]:
-        held = _asked(lambda: self._client.hgetall(self._key))
+        held = asked(lambda: self._client.hgetall(self._key))
         found = [_revoked(text(id), text(said)) for id, said in held.items()]
         return sorted(found, key=lambda one: (-one.at, one.id))
 
     def revoke(self, id: str, by: str) -> tuple[Revoked, bool]:
         script = self._scripts["revoke"].text
-        is_new, said = _asked(lambda: self._client.eval(script, 1, self._key, id, by, MOST_REVOKED))
+        is_new, said = asked(lambda: self._client.eval(script, 1, self._key, id, by, MOST_REVOKED))
         if not said:
             raise TooManyRevoked
         return _revoked(id, text(said)), bool(is_new)
 
     def restore(self, id: str) -> bool:
-        return bool(_asked(lambda: self._client.hdel(self._key, id)))
+        return bool(asked(lambda: self._client.hdel(self._key, id)))
 
 
 def _revoked(id: str, said: str) -> Revoked:
     at, _, by = said.partition(" ")
     return Revoked(id, int(at), by)
-
-
-def _asked(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except Lost as error:
-        raise StoreDown(type(error).__name__) from error

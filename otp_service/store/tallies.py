@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import redis
 
 from otp_service.policy import Window
-from otp_service.ports import Origin, RecipientLimits, StoreDown, Tally
-from otp_service.store.connection import Lost
+from otp_service.ports import Origin, RecipientLimits, Tally
+from otp_service.store.connection import asked
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS
@@ -30,7 +29,7 @@ class RedisTallies:
         pipeline.get(self._keys.failed(origin.partition, origin.owner))
         for _, _, key, _ in counted:
             pipeline.zrange(key, 0, -1, withscores=True)
-        now, failed, *windows = self._asked(pipeline)
+        now, failed, *windows = asked(pipeline.execute)
         shown = [
             _tally(limit, client, window, [int(score) for _, score in members], int(now))
             for (limit, client, _, window), members in zip(counted, windows, strict=True)
@@ -42,14 +41,14 @@ class RedisTallies:
         """Forget sends, wrong codes and cooldowns of one recipient and client; `with_prefix`: its neighbours' too."""
         keys, partition, owner = self._keys, origin.partition, origin.owner
         gone = {key for limit, _, key, _ in self._windows(origin, limits) if with_prefix or limit != "prefix"}
-        devices = [text(one) for one in self._call("zrange", keys.devices(partition, owner), 0, -1)]
+        devices = [text(one) for one in asked(self._client.zrange, keys.devices(partition, owner), 0, -1)]
         gone |= {keys.failed(partition, owner), *(keys.device_failures(partition, owner, one) for one in devices)}
-        for id in self._call("lrange", keys.recent(partition, owner), 0, -1):
-            scope = self._call("hget", keys.record(partition, text(id)), "scope")
+        for id in asked(self._client.lrange, keys.recent(partition, owner), 0, -1):
+            scope = asked(self._client.hget, keys.record(partition, text(id)), "scope")
             if scope:
                 # The scope still names what pends; only its cooldown goes, and the row of sends behind it.
-                self._call("hdel", keys.scope(partition, text(scope)), "until", "sends")
-        self._call("delete", *sorted(gone))
+                asked(self._client.hdel, keys.scope(partition, text(scope)), "until", "sends")
+        asked(self._client.delete, *sorted(gone))
 
     def _windows(self, origin: Origin, limits: RecipientLimits) -> Iterator[tuple[str, str, str, Window]]:
         keys, partition = self._keys, origin.partition
@@ -65,18 +64,6 @@ class RedisTallies:
         for limit, client, key, windows in kept:
             for window in windows:
                 yield limit, client, key, window
-
-    def _call(self, name: str, *arguments: Any) -> Any:
-        try:
-            return getattr(self._client, name)(*arguments)
-        except Lost as error:
-            raise StoreDown(type(error).__name__) from error
-
-    def _asked(self, pipeline: Any) -> Any:
-        try:
-            return pipeline.execute()
-        except Lost as error:
-            raise StoreDown(type(error).__name__) from error
 
 
 def _tally(limit: str, client: str, window: Window, moments: Sequence[int], now: int) -> Tally:
