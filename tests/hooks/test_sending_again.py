@@ -521,18 +521,21 @@ def test_events_are_read_while_it_runs_and_it_stops_when_it_is_told(server: Serv
 
 def test_a_server_that_comes_back_empty_is_worked_with_again(server: Server, told: list[dict[str, Any]]) -> None:
     world = HookWorld(server)
+    world.happen(n=1)
     flushed = False
 
     def done() -> bool:
         nonlocal flushed
-        if server.client.exists("otp:events") and not flushed:
+        # Once an event has been through, all that reads has its group: emptied before, it would be made without a word.
+        if world.receiver.got and not flushed:
             server.client.flushall()
             flushed = True
-            world.happen()
-        return bool(world.receiver.got)
+            world.happen(n=2)
+        return len(world.receiver.got) > 1
 
     assert until(done, world)
-    assert messages(told) == ["Redis does not answer: events wait"]
+    # Two loops may each meet the loss, and one of them mend it between.
+    assert set(messages(told)) == {"Redis does not answer: events wait"}
 
 
 def test_a_fault_of_ours_ends_no_loop_and_is_told_without_the_event(server: Server, told: list[dict[str, Any]]) -> None:
