@@ -20,7 +20,16 @@ from otp_service.messages import Catalogue
 from otp_service.policy import Client, Limits, Policy, Rules
 from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
 from otp_service.routes import ChannelRule
-from otp_service.store import RedisGuard, RedisOperations, RedisOutbox, RedisPresence, RedisStandings, RedisStore, Trips
+from otp_service.store import (
+    Lane,
+    RedisGuard,
+    RedisOperations,
+    RedisOutbox,
+    RedisPresence,
+    RedisStandings,
+    RedisStore,
+    Trips,
+)
 from otp_service.store.scripts import SCRIPTS, Script
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -137,7 +146,8 @@ class World:
         return self
 
     def _rebuild(self) -> None:
-        self.store = RedisStore(self.server.client, scripts=MOVABLE)
+        lane = Lane(self.server.client) if self.server.url else None
+        self.store = RedisStore(self.server.client, scripts=MOVABLE, lane=lane)
         self.findings: list[Finding] = []
         self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)

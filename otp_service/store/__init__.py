@@ -1,6 +1,7 @@
 """Redis: every key name, every script. `connect` gives the client, the `Redis…` classes the ports on it."""
 
 from otp_service.store.connection import connect, connect_async
+from otp_service.store.lane import Lane
 from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_audit import RedisAudit
 from otp_service.store.redis_captchas import RedisSpentTokens
@@ -20,6 +21,7 @@ from otp_service.store.tallies import RedisTallies
 from otp_service.store.trips import Trips
 
 __all__ = [
+    "Lane",
     "RedisAccounts",
     "RedisAudit",
     "RedisEventLog",

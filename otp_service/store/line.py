@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.ports import StoreDown
 from otp_service.store.connection import Lost
+from otp_service.store.lane import Lane
 from otp_service.store.scripts import Script
 
 Arguments = Sequence[str | bytes | int]
@@ -24,6 +26,8 @@ class Line:
 
     client: redis.Redis
     scripts: Mapping[str, Script]
+    lane: Lane | None = None
+    """For single scripts; without one redis-py asks, which costs more."""
 
     def run(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
         return self._asked(name, lambda: self._evaluate(name, keys, arguments))
@@ -63,9 +67,17 @@ class Line:
     def _evaluate(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
         script = self.scripts[name]
         try:
-            return self.client.evalsha(script.sha, len(keys), *keys, *arguments)
+            return self._ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return self.client.eval(script.text, len(keys), *keys, *arguments)
+            return self._ask("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def _ask(self, *words: str | bytes | int) -> Any:
+        if self.lane is None:
+            return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
+        reply = self.lane.ask(pack_command(words))[0]  # type: ignore[arg-type]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     def _evaluate_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)

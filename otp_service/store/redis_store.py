@@ -30,6 +30,7 @@ from otp_service.ports import (
     View,
 )
 from otp_service.store.keys import Keys
+from otp_service.store.lane import Lane
 from otp_service.store.line import Arguments, Line
 from otp_service.store.rows import buckets, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -46,9 +47,13 @@ class RedisStore:
     """Threads share one; each call takes a connection of its own for its one round trip."""
 
     def __init__(
-        self, client: redis.Redis, prefix: str = "otp", scripts: Mapping[str, Script] = DEFAULT_SCRIPTS
+        self,
+        client: redis.Redis,
+        prefix: str = "otp",
+        scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
+        lane: Lane | None = None,
     ) -> None:
-        self._line = Line(client, scripts)
+        self._line = Line(client, scripts, lane)
         self._keys = Keys(prefix)
 
     # --- a verification's transitions -----------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def build_verifier(config: Config) -> Verifier:
     guard = Guard(store.RedisGuard(client, prefix, scripts), keyring, rules.pumping, announce_finding)
     challenge = build_challenge(config, keyring, client)
     acts = store.RedisAudit(client, keyring, prefix, config.retention.domain())
-    kept = store.RedisStore(client, prefix, scripts)
+    kept = store.RedisStore(client, prefix, scripts, store.Lane(client))
     return Verifier(kept, keyring, rules, challenge, pumping_guard=guard, acts=acts)
 
 
