@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from otp_service.errors import AlreadyApproved, CodeMismatch, RateLimited, Recip
 from otp_service.policy import MILLIONTHS, Client, Limits, Spend, Window
 from otp_service.verification import Status
 from otp_service.verifier import Idempotency, ResendRequest
-from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World
+from tests.world import BANK, NUMBER, SHOP, UNLIMITED, Server, World, limited, refusal
 
 NEIGHBOUR = "+8613800138001"
 ELSEWHERE = "+8613912345678"
@@ -20,20 +19,6 @@ ABROAD = "+85251234567"
 HOUR, DAY = 3600, 86400
 DEVICE, STRANGER = "the person's own browser", "somebody else's"
 NEVER = Limits(recipient=(), failures=(Window(3, HOUR),), client_ip=(), prefix=())
-
-
-def limited(server: Server, **limits: Any) -> World:
-    """A world with these limits and no others; its clock stands still."""
-    world = World(server, replace(UNLIMITED, **limits)).with_rules(regions=frozenset({"*"}))
-    world.freeze_clock()
-    return world
-
-
-def refusal(call: Callable[[], object]) -> tuple[str | None, int | None]:
-    """The limit that refuses `call`, and the seconds to wait."""
-    with pytest.raises(RateLimited) as refused:
-        call()
-    return refused.value.limit, refused.value.retry_after
 
 
 def approve(world: World, to: str = NUMBER, **more: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,33 +15,18 @@ from otp_service.errors import (
     Expired,
     IdempotencyMismatch,
     InvalidRequest,
-    RateLimited,
     RecipientDisabled,
 )
 from otp_service.policy import EVERYBODY, TestNumber, Window
 from otp_service.ports import Bucket, Charge, Prior, Sent, StoreDown
 from otp_service.store import RedisStore
 from otp_service.verifier import Idempotency, ResendRequest, StartRequest, Verifier
-from tests.world import BANK, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World
+from tests.world import BANK, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World, limited, refusal
 
 NEIGHBOUR = "+8613800138001"
 HOUR, DAY = 3600, 86400
 MILLISECOND = 0.001
 DEVICE, STRANGER = "the person's own browser", "somebody else's"
-
-
-def limited(server: Server, **limits: Any) -> World:
-    """A world with these limits and no others; its clock stands still."""
-    world = World(server, replace(UNLIMITED, **limits))
-    world.freeze_clock()
-    return world
-
-
-def refusal(call: Callable[[], object]) -> tuple[str | None, int | None]:
-    """The limit that refuses `call`, and the seconds to wait."""
-    with pytest.raises(RateLimited) as refused:
-        call()
-    return refused.value.limit, refused.value.retry_after
 
 
 def approve(world: World, to: str = NUMBER, device: str | None = None, **more: Any) -> None:

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 import redis
 import redis.asyncio
 
 from otp_service.challenge import Challenge, Suspect
 from otp_service.delivery import Composer, Delivery, Route, Router, Voice, Worker
+from otp_service.errors import RateLimited
 from otp_service.guard import Finding, Guard
 from otp_service.keyring import Keyring
 from otp_service.messages import Catalogue
@@ -228,3 +230,17 @@ class World:
             worker.stop()
             await running
             await outbox.aclose()
+
+
+def limited(server: Server, **limits: Any) -> World:
+    """A world with these limits and no others; its clock stands still."""
+    world = World(server, replace(UNLIMITED, **limits)).with_rules(regions=frozenset({"*"}))
+    world.freeze_clock()
+    return world
+
+
+def refusal(call: Callable[[], object]) -> tuple[str | None, int | None]:
+    """The limit that refuses `call`, and the seconds to wait."""
+    with pytest.raises(RateLimited) as refused:
+        call()
+    return refused.value.limit, refused.value.retry_after
