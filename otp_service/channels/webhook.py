@@ -15,13 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from otp_service.channels.general import by_http_status, kept_id, secrets_of
-from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http import HttpAnswer, HttpError
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.signed_reports import read_signed_reports
 from otp_service.channels.words import gateway_words
@@ -44,22 +44,8 @@ class WebhookSettings:
     proxy: str = field(default="", repr=False)
 
 
-class WebhookChannel:
+class WebhookChannel(HttpChannel[WebhookSettings]):
     """Implements `ports.Channel` and `ports.Pushing`. `clock` gives seconds since the epoch, for the timestamp."""
-
-    def __init__(
-        self,
-        settings: WebhookSettings,
-        *,
-        clock: Callable[[], float] = time.time,
-        client: GatewayClient | None = None,
-    ) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
-        self._settings = settings
-        self._clock = clock
-        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
 
     async def deliver(self, message: Message) -> TryResult:
         id = _webhook_id(message.reference)
@@ -77,9 +63,6 @@ class WebhookChannel:
 
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         return read_signed_reports(push, self._settings.secrets, now)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     def _body(self, message: Message) -> bytes:
         words = {

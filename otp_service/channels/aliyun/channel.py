@@ -14,6 +14,7 @@ from otp_service.channels.aliyun.acs3 import signed_headers
 from otp_service.channels.aliyun.codes import REFUSALS, REFUSED_BEFORE_SENDING
 from otp_service.channels.calls import FORM, Call, deliver, hidden
 from otp_service.channels.http import GatewayClient, HttpAnswer
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, by_code, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import UnreadableAnswer, read_document, text_of
 from otp_service.channels.pushes import body_json, query_fields
@@ -45,7 +46,7 @@ class AliyunSettings:
     proxy: str = field(default="", repr=False)
 
 
-class AliyunChannel:
+class AliyunChannel(HttpChannel[AliyunSettings]):
     """Implements `ports.Channel` and `ports.Pushing`. `nonce` gives a word that no other request has."""
 
     def __init__(
@@ -56,14 +57,9 @@ class AliyunChannel:
         nonce: Callable[[], str] = lambda: secrets.token_hex(16),
         client: GatewayClient | None = None,
     ) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
-        self._settings = settings
+        super().__init__(settings, clock=clock, client=client)
         self._host = host_header(settings.url)
-        self._clock = clock
         self._nonce = nonce
-        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
 
     async def deliver(self, message: Message) -> TryResult:
         """A number that Aliyun would take for another one is refused, and nothing leaves."""
@@ -78,9 +74,6 @@ class AliyunChannel:
 
     async def balance(self) -> Balance:
         raise NoBalance("Aliyun's SMS interface has no balance query")
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         """Aliyun signs nothing and sends no header of ours: its console takes an address alone, so the key is there."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from otp_service.channels.http import MAX_ANSWER, GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http import MAX_ANSWER, HttpAnswer, HttpError
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.sms_aspx.answers import Verdict, judge
 from otp_service.channels.sms_aspx.boxes import CALLS, MAX_LIST, STATUSES, Fields, read_rows, reply, report
@@ -34,25 +34,11 @@ from otp_service.ports import (
 _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
-class SmsAspxChannel:
+class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
     """Implements `ports.Channel`, `ports.Polled` and `ports.Pushing`.
 
     `clock` gives seconds since the epoch: the gateways check our timestamps by it.
     """
-
-    def __init__(
-        self,
-        settings: SmsAspxSettings,
-        *,
-        clock: Callable[[], float] = time.time,
-        client: GatewayClient | None = None,
-    ) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
-        self._settings = settings
-        self._clock = clock
-        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
 
     async def deliver(self, message: Message) -> TryResult:
         """A number outside mainland China, or a text outside the channel's charset, is rejected and nothing leaves."""
@@ -90,9 +76,6 @@ class SmsAspxChannel:
 
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         return read_family_push(push, self._settings.report_secret, now)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     async def _try(self, settings: SmsAspxSettings, mobile: str, text: str, ends: float) -> Verdict:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from otp_service.channels.calls import OF_ANOTHER, Call, ask, deliver, hidden, is_another
 from otp_service.channels.http import GatewayClient, HttpAnswer
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import UNKNOWN, by_code, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import Document, UnreadableAnswer, read_document, rows_of, text_of
 from otp_service.channels.signing import host_header
@@ -47,7 +48,7 @@ class TencentSettings:
     proxy: str = field(default="", repr=False)
 
 
-class TencentChannel:
+class TencentChannel(HttpChannel[TencentSettings]):
     """Implements `ports.Channel` and `ports.Polled`."""
 
     def __init__(
@@ -57,13 +58,8 @@ class TencentChannel:
         clock: Callable[[], float] = time.time,
         client: GatewayClient | None = None,
     ) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
-        self._settings = settings
+        super().__init__(settings, clock=clock, client=client)
         self._host = host_header(settings.url)
-        self._clock = clock
-        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
 
     async def deliver(self, message: Message) -> TryResult:
         template = template_of(self._settings.templates, message)
@@ -74,9 +70,6 @@ class TencentChannel:
 
     async def balance(self) -> Balance:
         raise NoBalance("Tencent counts packages of SMS, not a balance")
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     async def reports(self) -> Sequence[Report]:
         return [_report(row) for row in await self._rows("PullSmsSendStatus")]

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from otp_service.channels.calls import FORM, OF_ANOTHER, Call, ask, basic_auth, deliver, hidden, is_another
 from otp_service.channels.http import GatewayClient, HttpAnswer
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import UnreadableAnswer, read_document, text_of
 from otp_service.channels.pushes import body_text, form_fields
@@ -46,7 +47,7 @@ class TwilioSettings:
     proxy: str = field(default="", repr=False)
 
 
-class TwilioChannel:
+class TwilioChannel(HttpChannel[TwilioSettings]):
     """Implements `ports.Channel` and `ports.Pushing`."""
 
     def __init__(
@@ -56,11 +57,7 @@ class TwilioChannel:
         clock: Callable[[], float] = time.time,
         client: GatewayClient | None = None,
     ) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
-        self._settings = settings
-        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
+        super().__init__(settings, clock=clock, client=client)
         user, password = settings.account_sid, settings.auth_token
         if settings.api_key:
             user, password = settings.api_key, settings.api_key_secret
@@ -80,9 +77,6 @@ class TwilioChannel:
         if not amount:
             raise ChannelError("the gateway's answer holds no balance")
         return Balance(amount, gateway_words(text_of(answer, "currency"), self._secrets))
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         """Twilio's signature covers the address and every field; it holds no time, so `now` counts for nothing."""

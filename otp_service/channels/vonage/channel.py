@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from otp_service.channels.calls import FORM, OF_ANOTHER, Call, ask, basic_auth, deliver, hidden, is_another
 from otp_service.channels.http import GatewayClient, HttpAnswer
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, by_status, refused, succeeded, waiting
 from otp_service.channels.json_answers import Document, read_document, rows_of, text_of
 from otp_service.channels.pushes import body_json, body_text, form_fields, query_fields
@@ -47,7 +48,7 @@ class VonageSettings:
     proxy: str = field(default="", repr=False)
 
 
-class VonageChannel:
+class VonageChannel(HttpChannel[VonageSettings]):
     """Implements `ports.Channel` and `ports.Pushing`."""
 
     def __init__(
@@ -57,12 +58,7 @@ class VonageChannel:
         clock: Callable[[], float] = time.time,
         client: GatewayClient | None = None,
     ) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
-        self._settings = settings
-        self._clock = clock
-        self._client = client or GatewayClient(proxy=settings.proxy, clock=clock)
+        super().__init__(settings, clock=clock, client=client)
         self._login = basic_auth(settings.api_key, settings.api_secret)
         self._secrets = (settings.api_secret, settings.signature_secret, self._login.removeprefix("Basic "))
 
@@ -85,9 +81,6 @@ class VonageChannel:
         if not amount:
             raise ChannelError("the gateway's answer holds no balance")
         return Balance(amount, "EUR")
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         """A receipt in the query, or in a form or JSON body, as the account's settings at Vonage say."""
