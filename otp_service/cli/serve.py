@@ -35,6 +35,8 @@ def serve(config_path: Path | None, threads: int) -> int:
     """Run the API. More processes: start it more than once behind a balancer."""
     loaded = load_config(config_path)
     warn_about(loaded)
+    if not any(client.key_hashes for client in loaded.clients):
+        warn("no client has a key, so every call is answered 401; make one with `otp-service keys new NAME`")
     if not is_free(loaded.service.bind):
         raise click.ClickException(f"{loaded.service.bind} is taken or not ours; set service.bind to a free address")
     admin = shared_admin_address(loaded.service.admin_bind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -200,3 +201,16 @@ class TestWorker:
 def left_of(running: Running) -> list[int]:
     """What is left of the command; the test's own Valkey has the folder in its title as well."""
     return [pid for pid in running.relatives() if "valkey" not in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+class TestServe:
+    def test_says_that_nobody_has_a_key(self, command: Command, file: Path) -> None:
+        nowhere = {"OTP_SERVICE__BIND": "192.0.2.1:80"}  # an address that is nobody's: it ends before it serves
+
+        command("serve", **nowhere)
+        assert "no client has a key" not in command.err
+
+        file.write_text(re.sub(r"(?m)^key_hashes = .*", "key_hashes = []", file.read_text()))
+        command("serve", **nowhere)
+        assert "no client has a key" in command.err
+        assert "keys new NAME" in command.err
