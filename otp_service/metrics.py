@@ -29,6 +29,8 @@ CHANNEL_BALANCE = Gauge("otp_channel_balance", "What the gateway says is left; t
 WEBHOOKS = Counter("otp_webhooks", "Events and attempts to send them, by webhook and result.", ["webhook", "result"])
 WEBHOOKS_QUEUED = Gauge("otp_webhooks_queued", "Events that wait for a webhook; the same on every worker.", ["webhook"])
 
+CONFIG_RELOADS = Counter("otp_config_reloads", "Configurations read while running: applied or refused.", ["result"])
+
 
 def count_check(verification: Verification | None, result: str) -> None:
     """`result` is `approved` or a problem's name. The purpose is the verification's: a caller's word has no bound."""
@@ -108,6 +110,24 @@ class KeysInUse(Collector):
         for key in self._ask():
             family.add_metric(key, 1)
         yield family
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Registering asks nobody."""
+        return iter(())
+
+
+class ConfigInUse(Collector):
+    """Which configuration this process goes by, and since when: where a fleet's marks differ, some are behind."""
+
+    def __init__(self, mark: str, since: float) -> None:
+        self._mark = mark
+        self._since = since
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        info = GaugeMetricFamily("otp_config_info", "1 for the configuration in use, by its mark.", labels=["mark"])
+        info.add_metric([self._mark], 1)
+        yield info
+        yield GaugeMetricFamily("otp_config_loaded_timestamp_seconds", "When it was taken over.", self._since)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Registering asks nobody."""

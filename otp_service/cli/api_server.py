@@ -48,6 +48,8 @@ class ApiServer:
     draining: Draining
     threads: int
     grace: float = GRACE_SECONDS
+    reload: Callable[[], None] | None = None
+    """What SIGHUP does; None to leave it to granian, which loads anew in a process of its own."""
 
     def run(self) -> int:
         """Serve until SIGTERM (which drains first) or SIGINT; returns the exit status. Ends within DRAIN_SECONDS."""
@@ -64,7 +66,7 @@ class ApiServer:
             log_level=LogLevels.error,  # it warns of more threads than cores; most of ours only wait
             workers_kill_timeout=int(DRAIN_SECONDS - GRACE_SECONDS - 1),
         )
-        server.on_startup(lambda: self._drain_before(signal.SIGTERM))
+        server.on_startup(self._hear_signals)
         parent = os.getpid()
 
         def load(*_: Any) -> WSGIApplication:
@@ -79,6 +81,12 @@ class ApiServer:
             # Where a supervisor signals both processes, granian takes the other's orderly end for a crash.
             return 0 if self.draining() else int(ended.code or 0)
         return 0
+
+    def _hear_signals(self) -> None:
+        """After granian has put its own handlers in place, and before it makes the process that serves."""
+        self._drain_before(signal.SIGTERM)
+        if reload := self.reload:
+            signal.signal(signal.SIGHUP, lambda *_: reload())
 
     def _drain_before(self, number: signal.Signals) -> None:
         """Put the draining in front of what granian does at the signal."""

@@ -28,9 +28,12 @@ config_option: Callable[[Any], Any] = click.option(
 
 def load_config(path: Path | None) -> config.Config:
     """Read the file that is meant, with the environment on top. Raises ConfigError."""
-    if path is None and Path(DEFAULT_FILE).exists():
-        path = Path(DEFAULT_FILE)
-    return config.load(path, os.environ)
+    return config.load(meant(path), os.environ)
+
+
+def meant(path: Path | None) -> Path | None:
+    """The file that `--config` means; None for the environment alone."""
+    return Path(DEFAULT_FILE) if path is None and Path(DEFAULT_FILE).exists() else path
 
 
 def warn(text: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import hmac
+import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from otp_service import policy
 from otp_service.config.challenge import ChallengeSection
@@ -112,6 +115,15 @@ class Config(Section):
         """Each client with the hashes of its API keys."""
         return [(client.domain(), client.key_hashes) for client in self.clients]
 
+    def mark(self) -> str:
+        """Tells this configuration from every other: processes that go by the same one have the same mark.
+
+        Keyed, as it is shown in metrics and passwords are in it. Addresses to listen at are each process's own.
+        """
+        own = {"service": {"bind", "admin_bind"}, "delivery": {"admin_bind"}}
+        text = json.dumps(self.model_dump(exclude=own), default=_in_clear, sort_keys=True)
+        return hmac.new(self.fingerprint_key(), text.encode(), hashlib.sha256).hexdigest()[:12]
+
     def texts(self) -> Mapping[str, ChannelTexts]:
         """What each channel says, by its name."""
         return {channel.name: texts_of(self, channel) for channel in self.channels}
@@ -120,3 +132,7 @@ class Config(Section):
         for entry in self.test_numbers:
             number = parse_recipient(entry.number, self.service.default_region).e164
             yield policy.TestNumber(number, entry.code.get_secret_value(), entry.until)
+
+
+def _in_clear(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,18 @@ from otp_service.errors import ConfigError
 Tables = dict[str, Any]
 """A TOML document, before it is checked."""
 
+Seen = Callable[[Path], object]
+"""Told every file of a configuration, just before it is read."""
+
 _VARIABLE = re.compile(r"OTP_(.*?)__(.*)", re.IGNORECASE | re.DOTALL)
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load(path: Path | None, environ: Mapping[str, str], seen: Seen = lambda file: None) -> Config:
     """The configuration of the file at `path` (None: no file) with `environ` on top. Raises ConfigError."""
-    tables = {} if path is None else read_tables(path)
-    return parse(tables, environ, Path() if path is None else path.parent)
+    if path is None:
+        return parse({}, environ, Path(), seen)
+    seen(path)
+    return parse(read_tables(path), environ, path.parent, seen)
 
 
 def read_tables(path: Path) -> Tables:
@@ -57,12 +62,12 @@ def merge(under: Tables, over: Tables) -> Tables:
     return merged
 
 
-def parse(tables: Tables, environ: Mapping[str, str], folder: Path) -> Config:
+def parse(tables: Tables, environ: Mapping[str, str], folder: Path, seen: Seen = lambda file: None) -> Config:
     """Check `tables` with `environ` on top; `folder` is where relative `…_file` paths of the file begin.
 
     Raises ConfigError with every fault that was found, one a line.
     """
-    reading = _Reading(tables, folder)
+    reading = _Reading(tables, folder, seen)
     for variable in sorted(environ):
         # Kubernetes' service links (OTP_SERVICE_PORT) have no double underscore, and OTP_CONFIG neither.
         if match := _VARIABLE.fullmatch(variable):
@@ -75,9 +80,10 @@ def parse(tables: Tables, environ: Mapping[str, str], folder: Path) -> Config:
 class _Reading:
     """One reading of the configuration, and the faults that it met."""
 
-    def __init__(self, tables: Tables, folder: Path) -> None:
+    def __init__(self, tables: Tables, folder: Path, seen: Seen) -> None:
         self.tables: Tables = _copy(tables)
         self._folder = folder
+        self._seen = seen
         self._faults: list[str] = []
         self._variables: dict[explain.Path, str] = {}
         self._unread: set[explain.Path] = set()
@@ -177,10 +183,13 @@ class _Reading:
     def _place(self, table: Any, path: explain.Path) -> None:
         for key in (f"{key}_file" for key in LIST_KEYS):
             file = table.get(key) if isinstance(table, dict) else None
-            if isinstance(file, str) and file and (*path, key) not in self._variables:
-                table[key] = str(self._folder / file)
+            if isinstance(file, str) and file:
+                if (*path, key) not in self._variables:
+                    table[key] = str(self._folder / file)
+                self._seen(Path(table[key]))
 
     def _content(self, file: Path, where: str) -> str | None:
+        self._seen(file)
         try:
             return file.read_text("utf-8-sig").rstrip("\r\n")
         except OSError as error:

@@ -54,7 +54,7 @@ def create_app(service: Service) -> Flask:
     app.before_request(_note_the_route(app))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _mistake)
-    app.wsgi_app = Edge(Front(service, app.wsgi_app))  # type: ignore[method-assign]
+    app.wsgi_app = Edge(Front(service, app.wsgi_app), service.draining)  # type: ignore[method-assign]
     return app
 
 

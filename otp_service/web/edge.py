@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,16 @@ _DEFAULT_HEADERS = (
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
+_GO_ELSEWHERE = ("Connection", "close")
+"""Said while draining: a connection that is kept alive would bring the next request here, at the worst moment."""
+
+
 class Edge:
     """WSGI in, WSGI out."""
 
-    def __init__(self, inner: WSGIApplication) -> None:
+    def __init__(self, inner: WSGIApplication, draining: Callable[[], bool] = lambda: False) -> None:
         self._inner = inner
+        self._draining = draining
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began = time.perf_counter()
@@ -39,6 +44,8 @@ class Edge:
             trace.status = int(status[:3])
             present = {name for name, _ in headers}
             defaults = [header for header in _DEFAULT_HEADERS if header[0] not in present]
+            if self._draining():
+                defaults.append(_GO_ELSEWHERE)
             return start_response(status, [*headers, *defaults, ("X-Request-Id", trace.request_id)], exc_info)
 
         try:

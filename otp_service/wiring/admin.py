@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from otp_service.config import Config
-from otp_service.metrics import KeysInUse, Levels
+from otp_service.metrics import ConfigInUse, KeysInUse, Levels
 from otp_service.web.admin import admin_app
 from otp_service.web.health import Readiness
 from otp_service.wiring.callers import keys_in_use
@@ -18,5 +19,6 @@ if TYPE_CHECKING:
 
 def build_admin(config: Config, is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:
     """`is_up` tells whether Redis answers; `draining` takes this process out of the balancer."""
-    collectors = (Levels(levels(config)), KeysInUse(keys_in_use(config)))
+    in_use = ConfigInUse(config.mark(), time.time())
+    collectors = (Levels(levels(config)), KeysInUse(keys_in_use(config)), in_use)
     return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()), collectors=collectors)
