@@ -45,13 +45,13 @@ class Shifts:
             crew = await used.enter_async_context(opening)
             closing = used.pop_all()
         shift = _Shift(crew, asyncio.create_task(self._work(crew, closing, drain_seconds)))
-        self._at_work.append(shift)
+        before, self._at_work = self._at_work, [*self._at_work, shift]
         if self.draining:
             crew.stop()
-        if len(self._at_work) > 1:
+        for relieved in before:
             while not (crew.ready or shift.work.done() or self.draining):  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(_READY_SECONDS)
-            self._at_work[0].crew.stop()
+            relieved.crew.stop()
 
     async def ended(self) -> None:
         """Return when all have finished what they began, after `stop`."""
