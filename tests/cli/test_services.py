@@ -203,7 +203,7 @@ def left_of(running: Running) -> list[int]:
     return [pid for pid in running.relatives() if "valkey" not in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
-class TestServe:
+class TestServeWarns:
     def test_says_that_nobody_has_a_key(self, command: Command, file: Path) -> None:
         nowhere = {"OTP_SERVICE__BIND": "192.0.2.1:80"}  # an address that is nobody's: it ends before it serves
 
