@@ -1,281 +1,21 @@
-"""A day with pumpers in it, judged by the guard's own code: `otp_service.pumping`, without Redis and faster than life.
+"""A day with pumpers in it (`_pumping_day.py`), without Redis and faster than life: what the guard lets through.
 
     python bench/pumping.py [--sends 1000000] [--attack 10000] [--seed 1] [--write]
 
-Honest people send 10⁶ times, of which 75 % are approved, over 200,000 prefixes with a heavy tail. Conversion differs by
-country and prefix (beta-distributed), the day has a night, some prefixes have bursts (a school, a factory), and from
-14:00 to 15:00 the gateways lose six messages in ten. Beside them each attacker tries 10⁴ sends, all in the same day.
 `--write` makes docs/pumping.svg and the tables in docs/pumping.md anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
 import math
-import random
-import sys
 import time
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from otp_service import pumping
-from otp_service.pumping import OF_A_COUNTRY, OF_A_PREFIX, Record, Rules, Terms
-
-HOUR = 3_600_000
-DAY = 24 * HOUR
-TTL = 300_000
-LOOK_MS = 500
-"""How old a process's view of the countries may be."""
-PREFIXES = 200_000
-NEWCOMERS = 0.3
-"""Of honest verifications; the others are of recipients that were approved here in the last 90 days."""
-CONVERSION = 0.905
-"""Of verifications outside of the bad hour: with it and with the resends below, 75 % of sends."""
-RESEND_IF_FAILING = (0.36, 0.12)
-RESEND_IF_APPROVED = (0.07, 0.01)
-BAD_HOUR = (14 * HOUR, 15 * HOUR, 0.4)
-BURSTS, IN_A_BURST, BURST_MS = 200, 60, 20 * 60_000
-COUNTRIES = {"CN": 0.62, "HK": 0.08, "US": 0.07, "GB": 0.05, "ID": 0.04, "MY": 0.03, "TH": 0.02, "PH": 0.02, "VN": 0.01}
-"""Shares of honest traffic; the rest is spread over thirty more."""
-
-
-@dataclass(frozen=True)
-class Attack:
-    name: str
-    country: str
-    prefixes: int
-    hours: float
-    conversion: float = 0.02
-    proven: bool = False
-    """Honest people were approved in these prefixes before."""
-
-
-ATTACKS = (
-    Attack("one range, number after number", "GB", 1, 1),
-    Attack("the same, where honest people live", "US", 1, 1, proven=True),
-    Attack("ten ranges", "MY", 10, 6),
-    Attack("fifty ranges, slowly", "TH", 50, 24),
-    Attack("1,000 ranges of a country with some customers", "ID", 1_000, 2),
-    Attack("1,000 ranges of a country with none, in 10 minutes", "AZ", 1_000, 1 / 6),
-    Attack("1,000 ranges of the largest country", "CN", 1_000, 24),
-    Attack("ten ranges, a third approved by himself", "PH", 10, 6, conversion=0.3),
-    Attack("1,000 ranges, a third approved by himself", "VN", 1_000, 6, conversion=0.3),
-)
-
-
-@dataclass(slots=True)
-class Person:
-    """One verification: of an honest person (`whose` is "") or of an attack."""
-
-    whose: str
-    prefix: int
-    country: str
-    known: bool
-    approves: bool
-    ends: int = 0
-    sends: int = 0
-    counted: int = 0
-    counted_country: int = 0
-
-
-@dataclass
-class Day:
-    """What the service would do, send after send, in order of time."""
-
-    rules: Rules
-    prefixes: dict[int, Record] = field(default_factory=dict)
-    countries: dict[str, Record] = field(default_factory=dict)
-    views: dict[str, tuple[int, pumping.Ruling]] = field(default_factory=dict)
-    control: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    sent: Counter[str] = field(default_factory=Counter)
-    tried: Counter[str] = field(default_factory=Counter)
-    approved: Counter[str] = field(default_factory=Counter)
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
-    sent_to: Counter[tuple[str, int]] = field(default_factory=Counter)
-    progress: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
-    """Of each attack: how often it had tried when its n-th send left."""
-    compare: bool = True
-    _slot: int = -1
-    _through: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.of_prefix, self.of_country = self.rules.prefix_terms(), self.rules.country_terms()
-
-    def prefix(self, name: int) -> Record:
-        if name not in self.prefixes:
-            self.prefixes[name] = Record.fresh(self.of_prefix)
-        return self.prefixes[name]
-
-    def terms(self, now: int) -> tuple[Terms, Terms]:
-        """With a miss weighed by how those fare whom we know."""
-        slot = now // pumping.SLOT_MS
-        if slot != self._slot and self.compare:
-            self._slot = slot
-            recent = [self.control[at] for at in range(slot - pumping.RECENT_SLOTS, slot) if at in self.control]
-            self._through = pumping.through(sum(sent for sent, _ in recent), sum(ok for _, ok in recent))
-            self._now = (
-                self.of_prefix.while_through(OF_A_PREFIX, self._through),
-                self.of_country.while_through(OF_A_COUNTRY, self._through),
-            )
-        return self._now if self.compare else (self.of_prefix, self.of_country)
-
-    def country(self, now: int, name: str, terms: Terms) -> pumping.Ruling:
-        seen, ruling = self.views.get(name, (-LOOK_MS, pumping.FREE))
-        if now - seen >= LOOK_MS:
-            record = self.countries.setdefault(name, Record.fresh(terms))
-            record.settle(now, terms)
-            ruling = record.ruling(now, terms)
-            self.views[name] = (now, ruling)
-        return ruling
-
-    def send(self, now: int, person: Person) -> bool:
-        self.tried[person.whose] += 1
-        if person.known:
-            self.control[now // pumping.SLOT_MS][0] += 1
-        else:
-            of_prefix, of_country = self.terms(now)
-            record = self.prefix(person.prefix)
-            record.settle(now, of_prefix)
-            ruling, level = record.ruling(now, of_prefix), "prefix"
-            proven = record.is_proven(now, of_prefix)
-            if ruling.reason is None and not proven:
-                ruling, level = self.country(now, person.country, of_country), "country"
-            if ruling.reason is not None:
-                self.refused[person.whose, f"{level}: {ruling.reason}"] += 1
-                return False
-            record.send(person.ends)
-            person.counted += 1
-            if not proven:
-                self.countries[person.country].send(person.ends)
-                person.counted_country += 1
-            self.sent_to[person.whose, person.prefix] += 1
-        self.sent[person.whose] += 1
-        if person.whose:
-            self.progress[person.whose].append((self.tried[person.whose], self.sent[person.whose]))
-        return True
-
-    def approve(self, now: int, person: Person) -> None:
-        self.approved[person.whose] += 1
-        if person.known:
-            self.control[now // pumping.SLOT_MS][1] += 1
-            self.prefix(person.prefix).proven = now
-            return
-        of_prefix, of_country = self.terms(now)
-        record = self.prefix(person.prefix)
-        record.settle(now, of_prefix)
-        record.approve(now, person.ends, person.counted, of_prefix)
-        if person.counted_country:
-            self.countries[person.country].approve(now, person.ends, person.counted_country, of_country, paced=True)
-
-
-def moment(chance: random.Random) -> int:
-    """A moment of a day whose busiest hour has nine times the traffic of its quietest."""
-    while True:
-        at = chance.random()
-        if chance.random() < (1 + 0.8 * math.sin(2 * math.pi * (at - 0.375))) / 1.8:
-            return int(at * DAY)
-
-
-def honest(chance: random.Random, sends: int, day: Day, *, cold: bool) -> list[tuple[int, Person]]:
-    """Starts of honest people. On a warm day the prefixes have a history; on a cold one nobody was ever here."""
-    rest = (1 - sum(COUNTRIES.values())) / 30
-    shares = {**COUNTRIES, **{f"x{n}": rest for n in range(30)}}
-    of_country = {name: chance.betavariate(40 * CONVERSION, 40 * (1 - CONVERSION)) for name in shares}
-    off = CONVERSION - sum(share * of_country[name] for name, share in shares.items())
-    of_country = {name: min(conversion + off, 0.97) for name, conversion in of_country.items()}
-    where = chance.choices(list(shares), list(shares.values()), k=PREFIXES)
-    weights = [chance.lognormvariate(0, 1.5) for _ in range(PREFIXES)]
-    rate = [chance.betavariate(20 * of_country[name], 20 * (1 - of_country[name])) for name in where]
-    a_day = sends / sum(weights)
-    if not cold:
-        for prefix, weight in enumerate(weights):
-            if chance.random() > math.exp(-weight * a_day * 30 * 0.75):
-                day.prefix(prefix).proven = 1
-                day.prefix(prefix).score = day.of_prefix.floor
-        for name in shares:
-            day.countries[name] = Record.fresh(day.of_country)
-
-    def one(at: int, prefix: int, known: bool) -> tuple[int, Person]:
-        bad = BAD_HOUR[2] if BAD_HOUR[0] <= at < BAD_HOUR[1] else 1.0
-        return at, Person("", prefix, where[prefix], known, chance.random() < rate[prefix] * bad)
-
-    starts = int(sends * CONVERSION_OF_SENDS)
-    in_bursts = int(BURSTS * sends / 1_000_000)
-    found = [
-        one(moment(chance), prefix, not cold and chance.random() > NEWCOMERS)
-        for prefix in chance.choices(range(PREFIXES), weights, k=starts - in_bursts * IN_A_BURST)
-    ]
-    for _ in range(in_bursts):
-        begins, prefix = moment(chance), chance.choices(range(PREFIXES), weights)[0]
-        found += [one(begins + int(chance.random() * BURST_MS), prefix, False) for _ in range(IN_A_BURST)]
-    return found
-
-
-_APPROVED_SENDS = 1 + sum(RESEND_IF_APPROVED)
-_FAILING_SENDS = 1 + sum(RESEND_IF_FAILING)
-CONVERSION_OF_SENDS = 1 / (CONVERSION * _APPROVED_SENDS + (1 - CONVERSION) * _FAILING_SENDS)
-
-
-def attacked(chance: random.Random, tries: int, day: Day) -> list[tuple[int, Person]]:
-    found = []
-    for nth, attack in enumerate(ATTACKS):
-        base, begins = PREFIXES + nth * 10_000, int(chance.uniform(0, 24 - attack.hours) * HOUR)
-        for prefix in range(base, base + attack.prefixes if attack.proven else base):
-            day.prefix(prefix).proven = 1
-            day.prefix(prefix).score = day.of_prefix.floor
-        for n in range(tries):
-            at = begins + int(n / tries * attack.hours * HOUR)
-            approves = chance.random() < attack.conversion
-            found.append((at, Person(attack.name, base + n % attack.prefixes, attack.country, False, approves)))
-    return found
-
-
-def live(day: Day, starts: list[tuple[int, Person]], chance: random.Random) -> Day:
-    """Everything in the order of time: starts, resends, approvals."""
-    starts.sort(key=lambda start: start[0])
-    later: list[tuple[int, int, int, Person]] = []
-    numbered = 0
-    for at, person in [*starts, (DAY + HOUR, Person("end", -1, "", True, False))]:
-        while later and later[0][0] <= at:
-            now, _, kind, waiting = heapq.heappop(later)
-            if kind == 0:
-                day.approve(now, waiting)
-            else:
-                day.send(now, waiting)
-        if person.whose == "end":
-            return day
-        person.ends = at + TTL
-        if not day.send(at, person):
-            continue
-        numbered += 1
-        if person.approves:
-            heapq.heappush(later, (at + int(chance.lognormvariate(9.9, 0.6)) % TTL, numbered, 0, person))
-        if not person.whose:
-            for wait, odds in zip(
-                (60_000, 120_000), RESEND_IF_APPROVED if person.approves else RESEND_IF_FAILING, strict=True
-            ):
-                if chance.random() < odds:
-                    heapq.heappush(later, (at + wait, numbered, 1, person))
-    return day
-
+from _pumping_day import ATTACKS, PRICE, Attack, Day, simulate
 
 KINDS = ((False, True), (False, False), (True, True))
 """Cold or warm; whether a miss is weighed by how known recipients fare."""
-
-
-def simulate(sends: int, tries: int, seed: int, *, cold: bool = False, compare: bool = True) -> Day:
-    chance = random.Random(seed)
-    day = Day(Rules(mode="block"), compare=compare)
-    starts = honest(chance, sends, day, cold=cold) + attacked(chance, tries, day)
-    return live(day, starts, chance)
-
-
-PRICE = 0.08
-"""Dollars an SMS, as it is billed for the destinations that pumpers choose."""
 
 
 def row(day: Day, attack: Attack) -> str:
@@ -313,52 +53,66 @@ def table(warm: Day, blind: Day, cold: Day) -> str:
 
 # --- the plot ---------------------------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 460, 60, 20, 330, 50
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 460, 60, 20, 570, 410
+"""The picture's size, and where its curves are drawn; the names stand to their right."""
+DECADES = 4
 COLOURS = ("#d1495b", "#2e86ab", "#7a9e3a", "#b8690f", "#7b5ea7", "#1b998b", "#c0399f", "#8c6d46", "#5b7a99")
+STYLE = (
+    "path{fill:none;stroke-width:2}text{font:11px system-ui,sans-serif;fill:#222}"
+    ".grid{stroke:#8886;stroke-width:1}.bare{stroke:#888;stroke-dasharray:5 4}"
+    "@media(prefers-color-scheme:dark){text{fill:#ddd}}"
+)
+
+
+def across(count: float) -> float:
+    return LEFT + math.log10(max(count, 1)) / DECADES * (RIGHT - LEFT)
+
+
+def up(count: float) -> float:
+    return BOTTOM - math.log10(max(count, 1)) / DECADES * (BOTTOM - TOP)
 
 
 def plot(day: Day) -> str:
     """Sends let through over sends asked for, both logarithmic; readable on white and on black."""
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    top_decade = 4
-
-    def x(count: float) -> float:
-        return LEFT + math.log10(max(count, 1)) / top_decade * (right - LEFT)
-
-    def y(count: float) -> float:
-        return bottom - math.log10(max(count, 1)) / top_decade * (bottom - TOP)
-
-    parts = []
-    for decade in range(top_decade + 1):
-        at, label = 10**decade, f"{10**decade:,}"
-        parts.append(f'<path class="grid" d="M{LEFT} {y(at):.1f}H{right}M{x(at):.1f} {TOP}V{bottom}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y(at) + 4:.1f}" text-anchor="end">{label}</text>')
-        parts.append(f'<text x="{x(at):.1f}" y="{bottom + 18}" text-anchor="middle">{label}</text>')
-    parts.append(f'<path class="bare" d="M{x(1)} {y(1)}L{x(10**4)} {y(10**4)}"/>')
-    parts.append(f'<text x="{right - 90}" y="{TOP + 14}" text-anchor="end">no guard</text>')
-    ends = sorted(((y(day.sent[attack.name]), nth) for nth, attack in enumerate(ATTACKS)))
-    place = {nth: TOP + 40 + order * 22 for order, (_, nth) in enumerate(ends)}
-    for nth, attack in enumerate(ATTACKS):
-        steps = day.progress[attack.name]
-        path = f"M{x(1):.1f} {y(1):.1f}" + "".join(f"H{x(t):.1f}V{y(s):.1f}" for t, s in steps)
-        path += f"H{x(day.tried[attack.name]):.1f}"
-        colour, at = COLOURS[nth], place[nth]
-        parts.append(f'<path d="{path}" stroke="{colour}"/>')
-        parts.append(f'<path d="M{right + 14} {at - 4}h18" stroke="{colour}"/>')
-        parts.append(f'<text x="{right + 38}" y="{at}">{attack.name}: {day.sent[attack.name]:,}</text>')
-    middle = f"{(LEFT + right) / 2:.0f}"
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">sends that an attacker asked for</text>')
-    parts.append(
-        f'<text transform="translate(14 {(TOP + bottom) / 2:.0f}) rotate(-90)" text-anchor="middle">let through</text>'
-    )
-    style = (
-        "path{fill:none;stroke-width:2}text{font:11px system-ui,sans-serif;fill:#222}"
-        ".grid{stroke:#8886;stroke-width:1}.bare{stroke:#888;stroke-dasharray:5 4}"
-        "@media(prefers-color-scheme:dark){text{fill:#ddd}}"
-    )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
     title = "<title>Sends that the pumping guard lets through, by attack</title>"
-    return "\n".join([head, title, f"<style>{style}</style>", *parts, "</svg>", ""])
+    return "\n".join([head, title, f"<style>{STYLE}</style>", *grid(), *curves(day), *legends(), "</svg>", ""])
+
+
+def grid() -> list[str]:
+    parts = []
+    for decade in range(DECADES + 1):
+        at, label = 10**decade, f"{10**decade:,}"
+        parts.append(f'<path class="grid" d="M{LEFT} {up(at):.1f}H{RIGHT}M{across(at):.1f} {TOP}V{BOTTOM}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{up(at) + 4:.1f}" text-anchor="end">{label}</text>')
+        parts.append(f'<text x="{across(at):.1f}" y="{BOTTOM + 18}" text-anchor="middle">{label}</text>')
+    parts.append(f'<path class="bare" d="M{across(1)} {up(1)}L{across(10**4)} {up(10**4)}"/>')
+    parts.append(f'<text x="{RIGHT - 90}" y="{TOP + 14}" text-anchor="end">no guard</text>')
+    return parts
+
+
+def curves(day: Day) -> list[str]:
+    """One an attack, with its name beside it in the order in which they end."""
+    parts = []
+    ends = sorted((up(day.sent[attack.name]), nth) for nth, attack in enumerate(ATTACKS))
+    place = {nth: TOP + 40 + order * 22 for order, (_, nth) in enumerate(ends)}
+    for nth, attack in enumerate(ATTACKS):
+        path = f"M{across(1):.1f} {up(1):.1f}"
+        path += "".join(f"H{across(tried):.1f}V{up(sent):.1f}" for tried, sent in day.progress[attack.name])
+        path += f"H{across(day.tried[attack.name]):.1f}"
+        colour, at = COLOURS[nth], place[nth]
+        parts.append(f'<path d="{path}" stroke="{colour}"/>')
+        parts.append(f'<path d="M{RIGHT + 14} {at - 4}h18" stroke="{colour}"/>')
+        parts.append(f'<text x="{RIGHT + 38}" y="{at}">{attack.name}: {day.sent[attack.name]:,}</text>')
+    return parts
+
+
+def legends() -> list[str]:
+    middle, half = f"{(LEFT + RIGHT) / 2:.0f}", f"{(TOP + BOTTOM) / 2:.0f}"
+    return [
+        f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">sends that an attacker asked for</text>',
+        f'<text transform="translate(14 {half}) rotate(-90)" text-anchor="middle">let through</text>',
+    ]
 
 
 MARK = "<!-- figures of bench/pumping.py -->"

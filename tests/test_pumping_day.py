@@ -12,8 +12,8 @@ import pytest
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    path = Path(__file__).parents[1] / "bench" / "pumping.py"
-    spec = importlib.util.spec_from_file_location("bench_pumping", path)
+    path = Path(__file__).parents[1] / "bench" / "_pumping_day.py"
+    spec = importlib.util.spec_from_file_location("bench_pumping_day", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
