@@ -45,7 +45,7 @@ class WebhookSettings:
 
 
 class WebhookChannel(HttpChannel[WebhookSettings]):
-    """Implements `ports.Channel` and `ports.Pushing`. `clock` gives seconds since the epoch, for the timestamp."""
+    """Implements `ports.Channel` and `ports.Pushing`."""
 
     async def deliver(self, message: Message) -> TryResult:
         id = _webhook_id(message.reference)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 from otp_service.cli.processes import die_with_parent
+from otp_service.cli.shared_flag import SharedFlag
 from otp_service.config.fields import Address
 from otp_service.config.sections import DRAIN_SECONDS
 
@@ -27,16 +27,16 @@ GRACE_SECONDS = 3.0
 
 
 class Draining:
-    """A flag that the serving process and the one that forked it share."""
+    """Begun by the main process at its signal, seen by the one that serves."""
 
     def __init__(self) -> None:
-        self._byte = mmap.mmap(-1, 1)
+        self._flag = SharedFlag()
 
     def begin(self) -> None:
-        self._byte[0] = 1
+        self._flag.hoist()
 
     def __call__(self) -> bool:
-        return self._byte[0] == 1
+        return bool(self._flag)
 
 
 @dataclass(frozen=True, slots=True)

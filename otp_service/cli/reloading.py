@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import gc
-import mmap
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from otp_service import config, wiring
+from otp_service.cli.shared_flag import SharedFlag
 from otp_service.config import Config
 from otp_service.errors import ConfigError
 from otp_service.metrics import CONFIG_RELOADS
@@ -65,16 +65,16 @@ class Asked:
     """A wish that a process and the one that it forked share: whoever hears of it takes it back."""
 
     def __init__(self) -> None:
-        self._byte = mmap.mmap(-1, 1)
+        self._flag = SharedFlag()
 
     def ask(self) -> None:
-        self._byte[0] = 1
+        self._flag.hoist()
 
     def __call__(self) -> bool:
-        if self._byte[0] == 0:
+        if not self._flag:
             return False
         # A wish that comes before this line is granted with the one that was seen: what it means is read afterwards.
-        self._byte[0] = 0
+        self._flag.lower()
         return True
 
 

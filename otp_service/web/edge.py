@@ -22,8 +22,6 @@ _DEFAULT_HEADERS = (
 """For answers that do not say otherwise themselves."""
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-
-
 _GO_ELSEWHERE = ("Connection", "close")
 """Said while draining: a connection that is kept alive would bring the next request here, at the worst moment."""
 

@@ -119,19 +119,27 @@ def half_a_start(api: str, key: str) -> socket.socket:
 
 
 class TestServe:
-    def test_drains_before_it_stops(self, file: Path, tmp_path: Path) -> None:
-        """SIGTERM: readyz says so while requests are still answered; then exit 0, and nothing is left."""
-        services = Services()
+    def test_takes_over_a_change_and_drains_before_it_stops(self, command: Command, tmp_path: Path) -> None:
+        """SIGHUP: what the file says now. SIGTERM: readyz says so while requests are still answered; then exit 0, and
+        nothing is left."""
+        key = json.loads(command("init", "--yes", "--json"))["key"]
+        file, services = Path("otp.toml").absolute(), Services()
         with valkey(tmp_path) as redis_url:
             environ = services.environ(redis_url)
             with start("serve", "--config", str(file), folder=tmp_path, environ=environ) as running:
                 until(lambda: answers(f"http://{services.api}/readyz") == 200, "ready")
-                assert answers(f"http://{services.admin}/metrics") == 200
+                assert start_login(services.api, key) == 201
+
+                file.write_text(re.sub(r"(?m)^key_hashes = .*", "key_hashes = []", file.read_text()))
+                running.process.send_signal(signal.SIGHUP)
+                until(lambda: start_login(services.api, key) == 401, "the key is known no more")
+                until(lambda: reloads(services.admin) == {"applied": 1.0}, "counted")
 
                 running.process.send_signal(signal.SIGTERM)
                 until(lambda: answers(f"http://{services.api}/readyz") == 503, "draining")
                 assert answers(f"http://{services.admin}/readyz") == 503
-                assert answers(f"http://{services.api}/livez") == 200
+                alive = http.get(f"http://{services.api}/livez")
+                assert (alive.status_code, alive.headers["connection"]) == (200, "close")
                 assert running.wait()[0] == 0
                 assert left_of(running) == []
 
@@ -184,26 +192,6 @@ class TestServe:
 
         assert wiring.app().test_client().get("/livez").status_code == 200
 
-
-class TestWorker:
-    def test_stops_in_order(self, file: Path, tmp_path: Path) -> None:
-        """SIGTERM, exit 0; its admin address has livez, readyz and metrics."""
-        services = Services()
-        with valkey(tmp_path) as redis_url:
-            environ = services.environ(redis_url)
-            with start("worker", "--config", str(file), folder=tmp_path, environ=environ) as running:
-                url = f"http://{services.worker_admin}"
-                until(lambda: answers(f"{url}/readyz") == 200, "ready")
-                assert [answers(f"{url}/{page}") for page in ("livez", "metrics", "nope")] == [200, 200, 404]
-                assert running.end(signal.SIGTERM)[0] == 0
-
-
-def left_of(running: Running) -> list[int]:
-    """What is left of the command; the test's own Valkey has the folder in its title as well."""
-    return [pid for pid in running.relatives() if "valkey" not in Path(f"/proc/{pid}/cmdline").read_text()]
-
-
-class TestServeWarns:
     def test_says_that_nobody_has_a_key(self, command: Command, file: Path) -> None:
         nowhere = {"OTP_SERVICE__BIND": "192.0.2.1:80"}  # an address that is nobody's: it ends before it serves
 
@@ -214,3 +202,38 @@ class TestServeWarns:
         command("serve", **nowhere)
         assert "no client has a key" in command.err
         assert "keys new NAME" in command.err
+
+
+class TestWorker:
+    def test_takes_over_a_change_and_stops_in_order(self, file: Path, tmp_path: Path) -> None:
+        """Its admin address has livez, readyz and metrics. SIGHUP: a fault in the file is counted, and it works on with
+        what it had; mended, it is taken over. SIGTERM: exit 0."""
+        services = Services()
+        with valkey(tmp_path) as redis_url:
+            environ = services.environ(redis_url)
+            with start("worker", "--config", str(file), folder=tmp_path, environ=environ) as running:
+                url = f"http://{services.worker_admin}"
+                until(lambda: answers(f"{url}/readyz") == 200, "ready")
+                assert [answers(f"{url}/{page}") for page in ("livez", "metrics", "nope")] == [200, 200, 404]
+
+                right = file.read_text()
+                for text, result in ((f"{right}\nwrong = 1\n", "refused"), (right, "applied")):
+                    file.write_text(text)
+                    running.process.send_signal(signal.SIGHUP)
+                    until(lambda result=result: result in reloads(services.worker_admin), result)  # type: ignore[misc]
+                assert reloads(services.worker_admin) == {"refused": 1.0, "applied": 1.0}
+                assert answers(f"{url}/readyz") == 200
+                assert running.end(signal.SIGTERM)[0] == 0
+
+
+def reloads(admin: object) -> dict[str, float]:
+    """By their result, as the process counts them."""
+    counted = re.findall(
+        r'^otp_config_reloads_total\{result="(\w+)"\} (.+)$', http.get(f"http://{admin}/metrics").text, re.M
+    )
+    return {result: float(times) for result, times in counted}
+
+
+def left_of(running: Running) -> list[int]:
+    """What is left of the command; the test's own Valkey has the folder in its title as well."""
+    return [pid for pid in running.relatives() if "valkey" not in Path(f"/proc/{pid}/cmdline").read_text()]

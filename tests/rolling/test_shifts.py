@@ -51,14 +51,20 @@ async def broken() -> AsyncIterator[Crew]:
     yield
 
 
+async def at_the_change(noted: list[str]) -> tuple[Shifts, Hand, Hand, asyncio.Task[None]]:
+    """The first crew works, and the second has begun but is not ready. The task ends when the first is relieved."""
+    first, second = Hand("first", noted), Hand("second", noted, ready=False)
+    shifts = Shifts()
+    await shifts.relieve(crew_of(first), 1)
+    relief = asyncio.create_task(shifts.relieve(crew_of(second), 1))
+    await until(lambda: "second begins" in noted)
+    return shifts, first, second, relief
+
+
 def test_the_next_is_ready_before_the_one_before_it_stops() -> None:
     async def story() -> list[str]:
         noted: list[str] = []
-        first, second = Hand("first", noted), Hand("second", noted, ready=False)
-        shifts = Shifts()
-        await shifts.relieve(crew_of(first), 1)
-        relief = asyncio.create_task(shifts.relieve(crew_of(second), 1))
-        await until(lambda: "second begins" in noted)
+        shifts, first, second, relief = await at_the_change(noted)
         await asyncio.sleep(0.05)
         assert "first is asked to stop" not in noted
         second.ready = True
@@ -103,11 +109,7 @@ def test_a_crew_that_can_not_be_made_up_relieves_nobody() -> None:
 def test_a_stop_in_the_midst_of_a_change_ends_both() -> None:
     async def story() -> list[str]:
         noted: list[str] = []
-        first, second = Hand("first", noted), Hand("second", noted, ready=False)
-        shifts = Shifts()
-        await shifts.relieve(crew_of(first), 1)
-        relief = asyncio.create_task(shifts.relieve(crew_of(second), 1))
-        await until(lambda: "second begins" in noted)
+        shifts, first, second, relief = await at_the_change(noted)
         shifts.stop()
         first.may_end.set()
         second.may_end.set()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from otp_service.channels.general import by_http_status, kept_id
 from otp_service.channels.http import GatewayClient, HttpAnswer, HttpError
+from otp_service.channels.http_channel import HttpChannel
 from otp_service.channels.http_outcomes import no_answer
 from otp_service.channels.http_template.request import Request, RequestTemplate
 from otp_service.channels.http_template.rules import Document, readable
@@ -16,19 +17,16 @@ from otp_service.errors import InvalidRecipient
 from otp_service.ports import Balance, Message, NoBalance, Outcome, Push, Reason, Report, TryResult
 
 
-class HttpTemplateChannel:
+class HttpTemplateChannel(HttpChannel[HttpTemplateSettings]):
     """Implements `ports.Channel`. Raises ConfigError for templates and rules that can't work."""
 
     def __init__(self, settings: HttpTemplateSettings, *, client: GatewayClient | None = None) -> None:
-        self.name = settings.name
-        self.answer_within = settings.answer_within
-        self.deadline = settings.deadline
+        super().__init__(settings, client=client)
         self._method = settings.method
         self._report_secrets = settings.report_secrets
         self._template = RequestTemplate(settings)
         self._accept, self._reject, self._retry = (settings.rules(key) for key in ("accept", "reject", "retry"))
         self._id, self._words = settings.place("id"), settings.place("words")
-        self._client = client or GatewayClient(proxy=settings.proxy)
 
     async def deliver(self, message: Message) -> TryResult:
         try:
@@ -52,9 +50,6 @@ class HttpTemplateChannel:
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         """Reports that something of the operator's own, which knows this gateway's, signs and sends on."""
         return read_signed_reports(push, self._report_secrets, now)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
     def _judge(self, answer: HttpAnswer, message: Message, request: Request) -> TryResult:
         if not readable(answer):

@@ -35,10 +35,7 @@ _AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
-    """Implements `ports.Channel`, `ports.Polled` and `ports.Pushing`.
-
-    `clock` gives seconds since the epoch: the gateways check our timestamps by it.
-    """
+    """Implements `ports.Channel`, `ports.Polled` and `ports.Pushing`."""
 
     async def deliver(self, message: Message) -> TryResult:
         """A number outside mainland China, or a text outside the channel's charset, is rejected and nothing leaves."""
