@@ -74,12 +74,12 @@ def rotate(config_path: Path | None, as_json: bool) -> None:
         return
     appended, moved = (", ".join(f'"{item}"' for item in step) for step in steps)
     click.echo("An entry that ends in … stays as it is in the file. fingerprint_key does not rotate.\n")
-    click.echo("1. Append the new key, then restart every serve and worker, one after the other:")
+    click.echo("1. Append the new key, then send SIGHUP to every serve and worker, or restart them in turn:")
     click.echo(f"   secret_keys = [{appended}]")
-    click.echo("2. When all of them run with it, move it to the front and restart every one again:")
+    click.echo("2. When all of them run with it, move it to the front and do the same again:")
     click.echo(f"   secret_keys = [{moved}]")
     click.echo("   otp_key_info of every admin_bind shows which keys a process has, and which one signs.")
-    click.echo(f"After {KEEP_DAYS} days nothing needs the old keys: take them out, and restart.")
+    click.echo(f"After {KEEP_DAYS} days nothing needs the old keys: take them out, and do it once more.")
     click.echo(
         as_typed("Clients that check tokens offline fetch `otp-service keys token-key CLIENT` again before step 2.")
     )
