@@ -212,7 +212,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"service__fingerprint_key": None}, "service.fingerprint_key: missing", "secrets new"),
     ({"service__secret_keys": []}, "service.secret_keys: empty", "secrets new"),
     ({"redis__url": "http://localhost"}, "redis.url", "redis://host:6379/0"),
-    ({"redis__url": "redis+sentinel://h1,h2/mymaster"}, "redis.url", "this version does not do redis+sentinel://"),
+    ({"redis__url": "redis+sentinel://:hunter2@h1,h2"}, "redis.url", "redis+sentinel://h1,h2/mymaster"),
     ({"redis__url": "redis+cluster://h1,h2"}, "redis.url", "this version does not do redis+cluster://"),
     ({"redis__durability": "wait"}, "redis.durability", "this version does not do"),
     ({"clients__purposes": ["login", "sign_up"]}, "clients.shop.purposes", 'did you mean "signup"?'),
