@@ -214,7 +214,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"redis__url": "http://localhost"}, "redis.url", "redis://host:6379/0"),
     ({"redis__url": "redis+sentinel://:hunter2@h1,h2"}, "redis.url", "redis+sentinel://h1,h2/mymaster"),
     ({"redis__url": "redis+cluster://h1,h2"}, "redis.url", "this version does not do redis+cluster://"),
-    ({"redis__durability": "wait"}, "redis.durability", "this version does not do"),
+    ({"redis__durability": "always"}, "redis.durability", '"async" or "wait"'),
     ({"clients__purposes": ["login", "sign_up"]}, "clients.shop.purposes", 'did you mean "signup"?'),
     ({"clients__require": ["ip"]}, "clients.shop.require[0]", '"client_ip"'),
     ({"clients__key_hashes": ["a" * 64]}, "clients", "otp-service keys new shop"),

@@ -130,6 +130,7 @@ class World:
         self.reporting: set[str] = set()
         self.challenge: Challenge | None = None
         self.suspect: Suspect | None = None
+        self.replica_within = 0
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -147,9 +148,15 @@ class World:
         self._rebuild()
         return self
 
+    def with_replica(self, within_ms: int) -> World:
+        """Every transition that somebody is told of waits so long for a replica."""
+        self.replica_within = within_ms
+        self._rebuild()
+        return self
+
     def _rebuild(self) -> None:
         lane = Lane(self.server.client) if self.server.url else None
-        self.store = RedisStore(self.server.client, scripts=MOVABLE, lane=lane)
+        self.store = RedisStore(self.server.client, "otp", MOVABLE, lane, self.replica_within)
         self.findings: list[Finding] = []
         self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)

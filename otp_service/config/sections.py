@@ -86,7 +86,7 @@ class Redis(Section):
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = Field(
         "otp", description="1 to 32 characters of A-Z, a-z, 0-9, _ and -"
     )
-    durability: Literal["async"] = Field("async", description='"async"')
+    durability: Literal["async", "wait"] = Field("async", description='"async" or "wait"')
     allow_eviction: bool = Field(False, description="true or false")
 
     @field_validator("url")
@@ -96,13 +96,6 @@ class Redis(Section):
         if isinstance(place, ClusterUrl):
             raise ValueError("this version does not do redis+cluster:// yet; it speaks to one server or its sentinels")
         return url
-
-    @field_validator("durability", mode="before")
-    @classmethod
-    def _is_not_wait(cls, durability: object) -> object:
-        if durability == "wait":
-            raise ValueError('this version does not do "wait" yet')
-        return durability
 
 
 class Purpose(Section):

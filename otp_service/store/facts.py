@@ -9,6 +9,10 @@ import redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 NO_EVICTION = "noeviction"
+NO_REPLICA = (
+    'redis.durability is "wait" and no replica is connected, so starts and checks answer 503; '
+    'connect one (replicaof on its side), or set redis.durability = "async" to go without'
+)
 
 
 class Unreachable(Exception):
@@ -25,6 +29,8 @@ class ServerFacts:
     """`master` or `slave`."""
     eviction_policy: str | None
     aof: bool | None
+    replicas: int | None
+    """Those connected to it now."""
 
     @classmethod
     def ask(cls, client: redis.Redis) -> Self:
@@ -44,6 +50,7 @@ class ServerFacts:
             role=_text(info.get("role")),
             eviction_policy=_text(policy),
             aof=None if aof is None else bool(aof),
+            replicas=info.get("connected_slaves"),
         )
 
     @property

@@ -7,5 +7,8 @@ local status = status_of(k, id, now)
 if status == 'pending' then
   finish(k, id, now, 'canceled')
   status = 'canceled'
+elseif status == 'canceled' then
+  -- Written again, as it is, for the WAIT that may follow: see `replay`.
+  redis.call('HSET', k.record, 'status', status)
 end
 return snapshot(status, now, k.record)

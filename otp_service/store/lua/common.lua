@@ -47,6 +47,8 @@ end
 local function replay(record, nonce)
   local kept = redis.call('HGET', record, 'r:' .. nonce)
   if not kept then return nil end
+  -- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
+  redis.call('HSET', record, 'r:' .. nonce, kept)
   local words = {}
   for word in string.gmatch(kept, '%S+') do words[#words + 1] = word end
   local s = snapshot(words[1], 0, record)
