@@ -12,11 +12,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from otp_service.ports import StoreDown
+from otp_service.ports import StoreDown, StoreFull
 from otp_service.store.connection import Lost
 from otp_service.store.durability import AWAITED, require_replica
 from otp_service.store.lane import Lane
 from otp_service.store.scripts import Script
+
+_OUT_OF_MEMORY = "not allowed when used memory"
+"""Redis 6.2 says it in the middle of another error, whose class says nothing."""
 
 Arguments = Sequence[str | bytes | int]
 
@@ -65,7 +68,8 @@ class Line:
             except RedisConnectionError:
                 return ask()
         except Lost as error:
-            raise StoreDown(f"{name}: {type(error).__name__}") from error
+            loss = StoreFull if _OUT_OF_MEMORY in str(error) else StoreDown
+            raise loss(f"{name}: {type(error).__name__}") from error
 
     def _evaluate(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
         script = self.scripts[name]

@@ -1,4 +1,5 @@
 -- Take an Idempotency-Key, or learn who has it.   KEYS: claim   ARGV: request, nonce
+go_on_without_memory(KEYS[1])
 local held = redis.call('HMGET', KEYS[1], 'request', 'nonce', 'answer')
 if held[1] then
   -- Written again, as it is, for the WAIT that may follow: see `replay`.
