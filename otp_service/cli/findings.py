@@ -17,7 +17,7 @@ from otp_service.messages import minutes_left
 from otp_service.policy import EVERYBODY
 from otp_service.ports import Balance, CaptchaDown, CaptchaRefused, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
-from otp_service.store.facts import NO_EVICTION, NO_REPLICA, ServerFacts, Unreachable
+from otp_service.store.facts import NO_EVICTION, NO_FENCE, NO_REPLICA, ServerFacts, Unreachable
 
 _MADE_UP = '{"lot_number":"doctor","captcha_output":"doctor","pass_token":"doctor","gen_time":"1"}'
 """A CAPTCHA token in GeeTest's form; to the others it is as good as any."""
@@ -81,6 +81,9 @@ def of_redis(config: Config) -> Iterator[Finding]:
     yield _eviction(facts, config.redis.allow_eviction)
     if config.redis.durability == "wait":
         yield _replicas(facts)
+    if config.redis.fence:
+        is_fenced = facts.info_in_scripts
+        yield Finding(Level.OK if is_fenced else Level.FAIL, "redis fence", "on" if is_fenced else NO_FENCE)
     if facts.aof:
         yield Finding(Level.OK, "redis AOF", "on")
     elif facts.aof is None:

@@ -87,6 +87,7 @@ class Redis(Section):
         "otp", description="1 to 32 characters of A-Z, a-z, 0-9, _ and -"
     )
     durability: Literal["async", "wait"] = Field("async", description='"async" or "wait"')
+    fence: bool = Field(False, description="true or false")
     allow_eviction: bool = Field(False, description="true or false")
 
     @field_validator("url")

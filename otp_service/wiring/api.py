@@ -33,7 +33,10 @@ def build_keyring(config: Config) -> Keyring:
 
 
 def build_verifier(config: Config) -> Verifier:
-    client, scripts = store.connect(config.redis.url.get_secret_value()), store.retaining(config.retention.domain())
+    client, scripts = (
+        store.connect(config.redis.url.get_secret_value()),
+        store.retaining(config.retention.domain(), config.redis.fence),
+    )
     keyring, rules, prefix = build_keyring(config), config.rules(), config.redis.prefix
     guard = Guard(store.RedisGuard(client, prefix, scripts), keyring, rules.pumping, announce_finding)
     challenge = build_challenge(config, keyring, client)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from otp_service import store
 from otp_service.config import Config
 from otp_service.errors import ConfigError
-from otp_service.store.facts import NO_REPLICA, ServerFacts
+from otp_service.store.facts import NO_FENCE, NO_REPLICA, ServerFacts
 from otp_service.wiring.channels import channel_settings, check_reports
 
 
@@ -32,6 +32,8 @@ def check_server(config: Config) -> str | None:
             f"redis: maxmemory-policy is {facts.eviction_policy}, which evicts keys, and with them limits and sends; "
             "set it to noeviction on the server, or redis.allow_eviction = true to accept the loss"
         )
+    if config.redis.fence and not facts.info_in_scripts:
+        raise ConfigError(f"redis: {NO_FENCE}")
     warnings = []
     if facts.eviction_policy is None:
         warnings.append("redis: the server does not tell its maxmemory-policy; make sure that it is noeviction")

@@ -69,7 +69,7 @@ def follow(master: Node) -> tuple[str, ...]:
 def pair(folder: Path) -> Iterator[Pair]:
     for name in ("master", "replica"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    at_once = ("--repl-diskless-sync-delay", "0")
+    at_once = ("--repl-diskless-sync-delay", "0", "--enable-debug-command", "local")
     with valkey(folder / "master", *at_once) as url:
         master = Node.at(url)
         with valkey(folder / "replica", *follow(master)) as replica:

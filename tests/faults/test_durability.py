@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otp_service.errors import AlreadyApproved, CodeMismatch, TokenUsed, Unavailable
+from otp_service.errors import AlreadyApproved, CodeMismatch, Expired, TokenInvalid, TokenUsed, Unavailable
 from otp_service.idempotency import new_nonce
 from otp_service.verification import Status
 from otp_service.verifier import CheckRequest, Idempotency, ResendRequest, TokenRequest, Verifier
@@ -80,6 +80,51 @@ def test_what_somebody_was_told_of_stands_on_the_replica(two: Pair) -> None:
     assert world.verifier.cancel(SHOP, other).status is Status.CANCELED
     [key] = two.replica.client.keys(f"*:v:{other}")
     assert two.replica.client.hget(key, "status") == b"canceled"
+
+
+class TestTheFence:
+    """What a failover or a restore may have undone is over: nothing that was used comes alive again."""
+
+    def fenced(self, two: Pair) -> World:
+        return world_of(two, 0).with_fence()
+
+    def test_a_code_of_before_is_good_no_more_and_a_new_one_is_at_once(self, two: Pair) -> None:
+        world = self.fenced(two)
+        id = world.start().verification.id
+        code = world.code_of(id)
+        world.move_clock(2)
+        another_line(two)
+        with pytest.raises(Expired):
+            world.check(id, code)
+        again = world.start()
+        assert again.created
+        assert world.check(again.verification.id, world.code_of(again.verification.id)).token
+
+    def test_a_token_of_before_is_good_no_more(self, two: Pair) -> None:
+        world = self.fenced(two)
+        id = world.start().verification.id
+        use = TokenRequest(world.check(id, world.code_of(id)).token, "login", NUMBER, consume=True)
+        another_line(two)
+        with pytest.raises(TokenInvalid):
+            world.verifier.verify_token(SHOP, use)
+
+    def test_in_one_line_it_is_not_in_the_way(self, two: Pair) -> None:
+        world = self.fenced(two)
+        id = world.start().verification.id
+        with pytest.raises(CodeMismatch):
+            world.check(id, world.wrong_code(id))
+        token = world.check(id, world.code_of(id)).token
+        assert world.verifier.verify_token(SHOP, TokenRequest(token, "login", NUMBER, consume=True))
+
+    def test_without_it_and_for_those_made_without_it_nothing_ends(self, two: Pair) -> None:
+        id = world_of(two, 0).start().verification.id
+        another_line(two)
+        assert self.fenced(two).get(id).status is Status.PENDING
+
+
+def another_line(two: Pair) -> None:
+    """As after a failover, a restart or a restore."""
+    two.master.client.execute_command("DEBUG", "CHANGE-REPL-ID")
 
 
 class TestWhileNoReplicaConfirms:
