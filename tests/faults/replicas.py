@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import redis
 
-from tests.cli.processes import until, valkey
+from otp_service.cli import embedded_valkey
+from otp_service.store import connect, connect_async
+from tests.cli.processes import free_port, until, valkey
 from tests.world import Server
 
 
@@ -50,14 +53,15 @@ class Pair:
     replica: Node
 
     def server(self) -> Server:
-        """The master, for a world. Its client is this caller's own, with connections of its own."""
-        from otp_service.store import connect, connect_async
-
-        url = self.master.url
-        return Server(connect(url), lambda: connect_async(url, 1.0), url)
+        return server_at(self.master.url)
 
     def until_linked(self) -> None:
         until(lambda: self.replica.client.info("replication").get("master_link_status") == "up", "the replica follows")
+
+
+def server_at(url: str) -> Server:
+    """For a world; its client is this caller's own, with connections of its own."""
+    return Server(connect(url), lambda: connect_async(url, 1.0), url)
 
 
 def follow(master: Node) -> tuple[str, ...]:
@@ -76,3 +80,41 @@ def pair(folder: Path) -> Iterator[Pair]:
             two = Pair(master, Node.at(replica))
             two.until_linked()
             yield two
+
+
+MASTER_NAME = "mymaster"
+_SENTINEL = """
+port {port}
+bind 127.0.0.1
+dir {folder}
+sentinel monitor {name} 127.0.0.1 {master} 2
+sentinel down-after-milliseconds {name} 1000
+sentinel failover-timeout {name} 6000
+"""
+
+
+@contextmanager
+def sentinels(folder: Path, master: Node, replicas: int) -> Iterator[str]:
+    """Three that watch a master and know so many replicas of it; the URL by which they are asked."""
+    ports = [free_port() for _ in range(3)]
+    with ExitStack() as stack:
+        for port in ports:
+            home = folder / f"sentinel-{port}"
+            home.mkdir()
+            file = home / "sentinel.conf"
+            file.write_text(_SENTINEL.format(port=port, folder=home, master=master.port, name=MASTER_NAME), "utf-8")
+            command = [str(embedded_valkey.binary()), str(file), "--sentinel"]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+            stack.callback(process.kill)
+        for port in ports:
+            asked = redis.Redis(port=port)
+            until(lambda asked=asked: _knows(asked, replicas), "a sentinel knows its servers")
+        yield f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/{MASTER_NAME}"
+
+
+def _knows(sentinel: redis.Redis, replicas: int) -> bool:
+    try:
+        state = sentinel.sentinel_master(MASTER_NAME)
+    except redis.RedisError:
+        return False
+    return state["num-slaves"] >= replicas and state["num-other-sentinels"] >= 2
