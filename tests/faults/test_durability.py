@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otp_service.errors import AlreadyApproved, CodeMismatch, Expired, TokenInvalid, TokenUsed, Unavailable
+from otp_service import config as configuration
+from otp_service import wiring
+from otp_service.cli import findings
+from otp_service.config import Config
+from otp_service.errors import AlreadyApproved, CodeMismatch, ConfigError, Expired, TokenInvalid, TokenUsed, Unavailable
 from otp_service.idempotency import new_nonce
 from otp_service.verification import Status
-from otp_service.verifier import CheckRequest, Idempotency, ResendRequest, TokenRequest, Verifier
+from otp_service.verifier import CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest, Verifier
 from tests.cli.processes import until
+from tests.faults.installation import config_file
 from tests.faults.replicas import Pair, pair
 from tests.world import NUMBER, SHOP, UNLIMITED, World
 
@@ -80,6 +86,35 @@ def test_what_somebody_was_told_of_stands_on_the_replica(two: Pair) -> None:
     assert world.verifier.cancel(SHOP, other).status is Status.CANCELED
     [key] = two.replica.client.keys(f"*:v:{other}")
     assert two.replica.client.hget(key, "status") == b"canceled"
+
+
+class TestTheConfiguration:
+    """What it says reaches the store, and what the server lacks for it is said at the start."""
+
+    def config(self, folder: Path, url: str, redis: str) -> Config:
+        return configuration.load(config_file(folder, url, "http://127.0.0.1:1/", redis), {})
+
+    def test_wait_waits(self, two: Pair, tmp_path: Path) -> None:
+        verifier = wiring.build_verifier(self.config(tmp_path, two.master.url, 'durability = "wait"'))
+        with two.replica.frozen():
+            refused(lambda: verifier.start(SHOP, StartRequest(NUMBER, "login")))
+
+    def test_a_start_says_that_nobody_follows(self, two: Pair, tmp_path: Path) -> None:
+        alone = self.config(tmp_path, two.replica.url, 'durability = "wait"')
+        assert "no replica is connected" in (wiring.check_server(alone) or "")
+        told = {finding.about: finding for finding in findings.of_redis(alone)}
+        assert told["redis replicas"].level is findings.Level.FAIL
+        followed = self.config(tmp_path, two.master.url, 'durability = "wait"')
+        assert wiring.check_server(followed) is None
+        told = {finding.about: finding for finding in findings.of_redis(followed)}
+        assert told["redis replicas"].level is findings.Level.OK
+
+    def test_a_fence_that_the_server_forbids_is_refused(self, two: Pair, tmp_path: Path) -> None:
+        two.master.client.execute_command("ACL", "SETUSER", "blind", "on", ">x", "~*", "&*", "+@all", "-info")
+        fenced = self.config(tmp_path, two.master.url.replace("//", "//blind:x@"), "fence = true")
+        with pytest.raises(ConfigError, match=r"redis\.fence"):
+            wiring.check_server(fenced)
+        assert wiring.check_server(self.config(tmp_path, two.master.url, "fence = true")) is None
 
 
 class TestTheFence:

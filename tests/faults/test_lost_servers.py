@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from otp_service.cli import embedded_valkey
 from otp_service.errors import Expired, Unavailable
 from otp_service.policy import Limits
 from tests.cli.processes import free_port, until, valkey
+from tests.faults.installation import Installation, installation
 from tests.faults.load import Load
 from tests.faults.replicas import Node, Pair, follow, pair, sentinels, server_at
 from tests.world import World
@@ -226,6 +228,35 @@ def test_a_lost_master_is_followed_by_a_replica(group: Group, within_ms: int) ->
     if within_ms:
         assert (lost, strange, load.violations(world)) == ([], [], [])
     assert recovered < 30
+
+
+def test_workers_and_callers_follow_to_the_new_master(group: Group, tmp_path: Path) -> None:
+    """F06, through the configuration: every send that somebody was told of comes to its end."""
+    numbers = itertools.count(step=10_001)  # each with a prefix of its own
+
+    def told(fleet: Installation, sends: int) -> int:
+        """How often the answer was 503 before so many starts were accepted."""
+        refused = 0
+        while sends:
+            try:
+                fleet.start(next(numbers))
+                sends -= 1
+            except Unavailable:
+                refused += 1
+                time.sleep(0.01)
+        return refused
+
+    server = server_at(group.url)
+    with installation(tmp_path, server, 'durability = "wait"') as fleet, fleet.worker():
+        told(fleet, 40)
+        group.master.kill()
+        refused = told(fleet, 40)
+        fleet.until_nothing_is_left()
+        fleet.approve_all()
+        checker = fleet.checker()
+        print(f"F06 with a worker: {checker.totals()} · refused {refused}")
+        assert checker.violations() == []
+        assert all(seen.status == "approved" for seen in checker.finals.values())
 
 
 @pytest.mark.parametrize("within_ms", [0, WITHIN_MS])
