@@ -103,7 +103,7 @@ def retaining(retention: Retention, fenced: bool = False) -> Mapping[str, Script
 
 def _with(text: str, retention: Retention, fenced: bool) -> Script:
     if fenced:
-        text = text.replace("local FENCED = false", "local FENCED = true")
+        text = text.replace("local FENCED = false\n", _read("fence"))
     for constant, kept in _RETAINED.items():
         text = re.sub(
             rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE

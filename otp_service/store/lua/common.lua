@@ -15,7 +15,7 @@ local EVENTS = 100000
 local TOLD = {accepted = 'accepted', delivered = 'delivered', undelivered = 'undelivered', failed = 'failed',
   expired = 'failed'}
 
--- Whether a record counts only in the line of servers that it was made in: see `redis.fence`, and scripts.py.
+-- Whether a record counts only in the line of servers that it was made in: fence.lua says so.
 local FENCED = false
 
 local function int(n) return string.format('%.0f', n) end
@@ -96,23 +96,12 @@ local function finish(k, id, now, status)
   if status == 'approved' then redis.call('ZADD', k.due, int(now), 'a:' .. id) end
 end
 
--- Names the line of servers: another one after a failover, a restart or a restore, each of which may have lost the last
--- that was written, an approval among it.
-local function lineage()
-  local section = 'replication'
-  return string.match(redis.call('INFO', section), 'master_replid:(%x+)')
-end
-
-local function is_fenced_off(record)
-  local made_in = FENCED and redis.call('HGET', record, 'lineage')
-  return made_in and made_in ~= lineage()
-end
-
 -- The status now, false for no record: a life that is over becomes `expired` when somebody looks. One that has not
 -- begun is over too: the clock was set back, and must not lengthen a life by more than the life.
 local function status_of(k, id, now)
   local r = redis.call('HMGET', k.record, 'status', 'expires', 'created')
-  if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3]) or is_fenced_off(k.record)) then
+  if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])
+      or FENCED and is_fenced_off(k.record)) then
     finish(k, id, now, 'expired')
     return 'expired'
   end
