@@ -33,7 +33,7 @@ from otp_service.errors import (
 from otp_service.idempotency import Done, act_once, once
 from otp_service.keyring import Keyring, SealBroken, VerificationId
 from otp_service.policy import Client, Rules
-from otp_service.ports import AuditTrail, Full, Missing, Store, StoreDown, Suppressed
+from otp_service.ports import AuditTrail, Full, Missing, Store, StoreDown, StoreFull, Suppressed
 from otp_service.recipient import Recipient
 from otp_service.sending import Sending
 from otp_service.verification import Status, Verification
@@ -253,6 +253,8 @@ class Verifier:
             yield
         except Missing:
             raise _not_found() from None
+        except StoreFull as error:
+            raise Unavailable("The store has no room for new verifications; try again later.", retry_after=5) from error
         except StoreDown as error:
             raise Unavailable(
                 "The store did not answer; whether this request counted is not known.", retry_after=2

@@ -18,6 +18,7 @@ from tests.world import Server, World
 INSTALLATIONS = {
     "tests/cli/test_operating.py": "operating",
     "tests/examples/test_django_login.py": "django_login",
+    "tests/faults/test_durability.py": "replicas",
     "tests/reports/test_reports_over_http.py": "reports",
     "tests/service/test_answers_through_the_service.py": "answers",
     "tests/service/test_main_job.py": "service",

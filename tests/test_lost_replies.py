@@ -6,20 +6,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otp_service.errors import AlreadyApproved, CodeMismatch, RateLimited, TokenUsed, Unavailable
 from otp_service.policy import Limits, Window
+from otp_service.ports import Verdict
 from otp_service.store import connect, connect_async
 from otp_service.store.connection import ANSWER_WITHIN
-from otp_service.verification import Status
+from otp_service.verification import Delivery, Status
 from otp_service.verifier import CheckRequest, Idempotency, ResendRequest, TokenRequest
+from tests.cli.processes import until, valkey
 from tests.cutting_proxy import CuttingProxy
+from tests.faults.hands import Hands, by_hand
 from tests.world import MOVABLE, NUMBER, SHOP, Server, World
 
 KEY = Idempotency("k", "/v1/verifications", b"{}")
+OTHER = "+8613800138001"
 ADDRESS = "192.0.2.1"
 ONCE = Limits(recipient=(Window(2, 3600),), failures=(Window(5, 3600),), client_ip=(Window(2, 3600),))
 
@@ -259,18 +265,79 @@ def test_no_server_at_all_is_unavailable_for_every_call() -> None:
     client.close()
 
 
-def test_a_server_that_takes_no_writes_is_unavailable(real_world: World) -> None:
-    """F13, F14: read-only, out of memory or with a full disk: 503, and it works again afterwards."""
-    client = real_world.server.client
-    id = real_world.start().verification.id
+@contextmanager
+def without_memory(world: World) -> Iterator[None]:
+    client = world.server.client
     client.config_set("maxmemory", 1)
     try:
-        with pytest.raises(Unavailable):
-            real_world.start(purpose="signup")
+        yield
     finally:
         client.config_set("maxmemory", 0)
-    assert real_world.start(purpose="signup").created
-    assert real_world.check(id, real_world.code_of(id)).token
+
+
+def test_a_server_without_memory_refuses_starts_and_serves_who_has_a_code(real_world: World) -> None:
+    """F13: 503 for starts, and nothing of them is left behind; codes and tokens are checked, also by a key."""
+    client = real_world.server.client
+    wrong, right, gone = (
+        real_world.start(purpose=one).verification.id for one in ("login", "signup", "password_reset")
+    )
+    code = real_world.code_of(right)
+    with without_memory(real_world):
+        before = client.dbsize()
+        for key in (None, KEY):
+            with pytest.raises(Unavailable) as refused:
+                real_world.start(to=OTHER, idempotency=key, client_ip=ADDRESS)
+            assert refused.value.retry_after
+        assert client.dbsize() == before
+        with pytest.raises(CodeMismatch):
+            real_world.check(wrong, real_world.wrong_code(wrong))
+        token = real_world.check(right, code, idempotency=Idempotency("c", "/", b"")).token
+        use = TokenRequest(token, "signup", NUMBER, consume=True)
+        assert real_world.verifier.verify_token(SHOP, use).verification_id == right
+        assert real_world.verifier.cancel(SHOP, gone).status is Status.CANCELED
+        assert real_world.get(wrong).attempts_left == 4
+    assert real_world.start(to=OTHER, idempotency=KEY).created
+
+
+def test_a_worker_sends_what_waits_although_no_memory_is_left(real_world: World) -> None:
+    id = real_world.start().verification.id
+
+    @by_hand(real_world, "w1")
+    async def _(worker: Hands) -> None:
+        with without_memory(real_world):
+            [entry] = await worker.read()
+            await worker.take(entry)
+            assert await worker.record(entry)
+            await worker.settle(entry, Verdict.ACCEPTED)
+            assert real_world.get(id).delivery is Delivery.ACCEPTED
+            assert queued(real_world) == 0
+
+
+def test_a_server_that_can_not_save_is_unavailable_until_it_can(tmp_path: Path) -> None:
+    """F14: a full disk, and MISCONF for every write."""
+    in_the_way = tmp_path / "dump.rdb"
+    with valkey(tmp_path) as url:
+        client = connect(url)
+        world = World(Server(client, lambda: connect_async(url, 1.0), url))
+        id = world.start().verification.id
+        in_the_way.mkdir()
+        client.config_set("save", "3600 1")
+        saves(client, well=False)
+        for call in (lambda: world.start(purpose="signup"), lambda: world.check(id, world.code_of(id))):
+            with pytest.raises(Unavailable) as refused:
+                call()
+            assert refused.value.retry_after
+        in_the_way.rmdir()
+        saves(client, well=True)
+        assert world.start(purpose="signup").created
+        assert world.check(id, world.code_of(id)).token
+        client.close()
+
+
+def saves(client: Any, well: bool) -> None:
+    client.bgsave()
+    status = "ok" if well else "err"
+    until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == status, f"the save ends with {status}")
 
 
 # --- the server falls silent ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from otp_service.keyring import Keyring
 from otp_service.messages import Catalogue
 from otp_service.policy import Client, Limits, Policy, Rules
 from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
+from otp_service.retention import Retention
 from otp_service.routes import ChannelRule
 from otp_service.store import (
     Lane,
@@ -32,7 +33,7 @@ from otp_service.store import (
     RedisStore,
     Trips,
 )
-from otp_service.store.scripts import SCRIPTS, Script
+from otp_service.store.scripts import SCRIPTS, Script, retaining
 from otp_service.texts import Signature
 from otp_service.verification import Verification
 from otp_service.verifier import CheckRequest, Idempotency, Started, StartRequest, Verifier
@@ -49,10 +50,14 @@ PATIENCE = 30.0
 
 _CLOCK = "t[1] * 1000 + math.floor(t[2] / 1000)"
 _MOVED = f"tonumber(redis.call('GET', 'test:now') or ({_CLOCK})) + tonumber(redis.call('GET', 'test:clock') or 0)"
-MOVABLE: Mapping[str, Script] = {
-    name: Script(text := script.text.replace(_CLOCK, _MOVED, 1), Script.sha_of(text))
-    for name, script in SCRIPTS.items()
-}
+
+
+def _movable(script: Script) -> Script:
+    text = script.text.replace(_CLOCK, _MOVED, 1)
+    return Script(text, Script.sha_of(text))
+
+
+MOVABLE: Mapping[str, Script] = {name: _movable(script) for name, script in SCRIPTS.items()}
 """The scripts, on a clock that a test moves: Redis's own, or `test:now`, plus `test:clock` milliseconds."""
 
 
@@ -130,6 +135,8 @@ class World:
         self.reporting: set[str] = set()
         self.challenge: Challenge | None = None
         self.suspect: Suspect | None = None
+        self.replica_within = 0
+        self.scripts = MOVABLE
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -147,9 +154,21 @@ class World:
         self._rebuild()
         return self
 
+    def with_replica(self, within_ms: int) -> World:
+        """Every transition that somebody is told of waits so long for a replica."""
+        self.replica_within = within_ms
+        self._rebuild()
+        return self
+
+    def with_fence(self) -> World:
+        """What was made before a failover, a restart or a restore is over."""
+        self.scripts = {name: _movable(script) for name, script in retaining(Retention(), fenced=True).items()}
+        self._rebuild()
+        return self
+
     def _rebuild(self) -> None:
         lane = Lane(self.server.client) if self.server.url else None
-        self.store = RedisStore(self.server.client, scripts=MOVABLE, lane=lane)
+        self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
         self.findings: list[Finding] = []
         self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)

@@ -17,7 +17,7 @@ from otp_service.messages import minutes_left
 from otp_service.policy import EVERYBODY
 from otp_service.ports import Balance, CaptchaDown, CaptchaRefused, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
-from otp_service.store.facts import NO_EVICTION, ServerFacts, Unreachable
+from otp_service.store.facts import NO_EVICTION, NO_FENCE, NO_REPLICA, ServerFacts, Unreachable
 
 _MADE_UP = '{"lot_number":"doctor","captcha_output":"doctor","pass_token":"doctor","gen_time":"1"}'
 """A CAPTCHA token in GeeTest's form; to the others it is as good as any."""
@@ -79,6 +79,11 @@ def of_redis(config: Config) -> Iterator[Finding]:
     else:
         yield _untold("redis role", "that it is a master")
     yield _eviction(facts, config.redis.allow_eviction)
+    if config.redis.durability == "wait":
+        yield _replicas(facts)
+    if config.redis.fence:
+        is_fenced = facts.info_in_scripts
+        yield Finding(Level.OK if is_fenced else Level.FAIL, "redis fence", "on" if is_fenced else NO_FENCE)
     if facts.aof:
         yield Finding(Level.OK, "redis AOF", "on")
     elif facts.aof is None:
@@ -160,6 +165,15 @@ def _eviction(facts: ServerFacts, allowed: bool) -> Finding:
         return Finding(Level.OK, about, policy)
     text = f"maxmemory-policy is {policy}, which resets limits and loses sends; set it to {NO_EVICTION}"
     return Finding(Level.WARN if allowed else Level.FAIL, about, text)
+
+
+def _replicas(facts: ServerFacts) -> Finding:
+    about = "redis replicas"
+    if facts.replicas is None:
+        return _untold(about, "that a replica is connected")
+    if not facts.replicas:
+        return Finding(Level.FAIL, about, NO_REPLICA)
+    return Finding(Level.OK, about, f"{facts.replicas} connected; each answer waits for one of them")
 
 
 def _untold(about: str, what: str) -> Finding:

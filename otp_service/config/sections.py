@@ -26,6 +26,7 @@ from otp_service.config.key_material import decode_key, decode_key_pair
 from otp_service.config.recipients import WithLists
 from otp_service.config.section import Section
 from otp_service.config.spend import CAP, Money
+from otp_service.redis_url import ClusterUrl, parse_redis_url
 
 BUILT_IN_PURPOSES = ("login", "signup", "password_reset")
 DRAIN_SECONDS = 20
@@ -79,29 +80,23 @@ class Service(Section):
 
 
 class Redis(Section):
-    url: SecretStr = Field(description='"redis://host:6379/0", "rediss://…" or "unix:///path"')
+    url: SecretStr = Field(
+        description='"redis://host:6379/0", "rediss://…", "unix:///path" or "redis+sentinel://h1,h2/mymaster"'
+    )
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")] = Field(
         "otp", description="1 to 32 characters of A-Z, a-z, 0-9, _ and -"
     )
-    durability: Literal["async"] = Field("async", description='"async"')
+    durability: Literal["async", "wait"] = Field("async", description='"async" or "wait"')
+    fence: bool = Field(False, description="true or false")
     allow_eviction: bool = Field(False, description="true or false")
 
     @field_validator("url")
     @classmethod
     def _is_known_scheme(cls, url: SecretStr) -> SecretStr:
-        scheme = url.get_secret_value().partition("://")[0]
-        if scheme in {"redis+sentinel", "redis+cluster"}:
-            raise ValueError(f"this version does not do {scheme}:// yet; it speaks to one server")
-        if scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("not a Redis URL")
+        place = parse_redis_url(url.get_secret_value())
+        if isinstance(place, ClusterUrl):
+            raise ValueError("this version does not do redis+cluster:// yet; it speaks to one server or its sentinels")
         return url
-
-    @field_validator("durability", mode="before")
-    @classmethod
-    def _is_not_wait(cls, durability: object) -> object:
-        if durability == "wait":
-            raise ValueError('this version does not do "wait" yet')
-        return durability
 
 
 class Purpose(Section):

@@ -70,6 +70,10 @@ class TurnedAway(Exception):
     """What was asked was not done, and nothing was counted."""
 
 
+class StoreFull(StoreDown, TurnedAway):
+    """Redis has no memory left for what was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Disabled:
     """Too many wrong codes in a row for this client and recipient: nothing was sent, compared or counted."""

@@ -8,17 +8,21 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from otp_service.ports import StoreDown
+from otp_service.redis_url import ClusterUrl, Login, SentinelUrl, SingleUrl, parse_redis_url
 
 # A request waits this long for one answer before it fails closed; a start or a check takes well under a millisecond.
 ANSWER_WITHIN = 2.0
 CONNECT_WITHIN = 1.0
 POOL_SIZE = 64
 # What a lost connection, a full or read-only server and a refused command have in common: nobody knows what was done.
-Lost = (RedisError, OSError)
+# A cluster without a node for a slot says so by an error that is no RedisError.
+Lost = (RedisError, RedisClusterException, OSError)
 
 
 def asked(ask: Callable[..., Any], *arguments: Any) -> Any:
@@ -29,30 +33,64 @@ def asked(ask: Callable[..., Any], *arguments: Any) -> Any:
         raise StoreDown(type(error).__name__) from error
 
 
-def connect(url: str) -> redis.Redis:
-    """A client for one request at a time and thread. redis-py 8 would repeat a script whose reply was lost 10 times."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=POOL_SIZE,
-        timeout=CONNECT_WITHIN,
-        retry=Retry(NoBackoff(), 0),
-        **_options(ANSWER_WITHIN),
-    )
-    return redis.Redis.from_pool(pool)
+def connect(url: str) -> Any:
+    """A client for one request at a time and thread. redis-py 8 would repeat a script whose reply was lost 10 times.
+
+    `redis.Redis`, or `RedisCluster`, which asks its first nodes here for the others. Raises ValueError for a URL that
+    is none, and what redis-py raises when no node of a cluster answers.
+    """
+    place = parse_redis_url(url)
+    if isinstance(place, SingleUrl):
+        pool = redis.BlockingConnectionPool.from_url(
+            place.url, max_connections=POOL_SIZE, timeout=CONNECT_WITHIN, retry=_once(), **_options(ANSWER_WITHIN)
+        )
+        return redis.Redis.from_pool(pool)
+    common = {"max_connections": POOL_SIZE, "retry": _once(), **_options(ANSWER_WITHIN), **_login(place)}
+    if isinstance(place, SentinelUrl):
+        sentinels = Sentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, _once()))  # type: ignore[no-untyped-call]
+        return sentinels.master_for(place.master, db=place.db, **common)  # type: ignore[no-untyped-call]
+    return RedisCluster(startup_nodes=[ClusterNode(*node) for node in place.nodes], **common)  # type: ignore[no-untyped-call]
 
 
-def connect_async(url: str, block_seconds: float) -> redis.asyncio.Redis:
-    """The worker's client: its reads block for `block_seconds`, so its answers may take that much longer."""
+def connect_async(url: str, block_seconds: float) -> Any:
+    """The worker's client: its reads block for `block_seconds`, so its answers may take that much longer.
+
+    `redis.asyncio.Redis`, or `redis.asyncio.cluster.RedisCluster`, which looks for its nodes when it is first asked.
+    """
+    from redis.asyncio.cluster import ClusterNode as AsyncNode
+    from redis.asyncio.cluster import RedisCluster as AsyncCluster
     from redis.asyncio.retry import Retry as AsyncRetry
+    from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url,
-        max_connections=POOL_SIZE,
-        timeout=ANSWER_WITHIN,
-        retry=AsyncRetry(NoBackoff(), 0),
-        **_options(block_seconds + ANSWER_WITHIN),
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+    place, once = parse_redis_url(url), AsyncRetry(NoBackoff(), 0)
+    options = _options(block_seconds + ANSWER_WITHIN)
+    if isinstance(place, SingleUrl):
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            place.url, max_connections=POOL_SIZE, timeout=ANSWER_WITHIN, retry=once, **options
+        )
+        return redis.asyncio.Redis.from_pool(pool)
+    common = {"max_connections": POOL_SIZE, "retry": once, **options, **_login(place)}
+    if isinstance(place, SentinelUrl):
+        sentinels = AsyncSentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, once))  # type: ignore[no-untyped-call]
+        return sentinels.master_for(place.master, db=place.db, **common)
+    return AsyncCluster(startup_nodes=[AsyncNode(*node) for node in place.nodes], **common)
+
+
+def _once() -> Retry:
+    return Retry(NoBackoff(), 0)
+
+
+def _login(place: SentinelUrl | ClusterUrl) -> dict[str, Any]:
+    return _credentials(place.login) | {"ssl": place.tls}
+
+
+def _to_sentinels(place: SentinelUrl, once: Any) -> dict[str, Any]:
+    """A sentinel that hangs costs a new connection no longer than a master that hangs."""
+    return {"retry": once, **_options(CONNECT_WITHIN), **_credentials(place.sentinel_login), "ssl": place.tls}
+
+
+def _credentials(login: Login) -> dict[str, Any]:
+    return {"username": login.username or None, "password": login.password or None}
 
 
 def _options(answer_within: float) -> dict[str, Any]:

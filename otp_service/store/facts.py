@@ -9,6 +9,14 @@ import redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 NO_EVICTION = "noeviction"
+NO_FENCE = (
+    "the server lets no script ask INFO replication, without which redis.fence can't work; "
+    "allow it to this user (+info), or set redis.fence = false"
+)
+NO_REPLICA = (
+    'redis.durability is "wait" and no replica is connected, so starts and checks answer 503; '
+    'connect one (replicaof on its side), or set redis.durability = "async" to go without'
+)
 
 
 class Unreachable(Exception):
@@ -25,6 +33,10 @@ class ServerFacts:
     """`master` or `slave`."""
     eviction_policy: str | None
     aof: bool | None
+    replicas: int | None
+    """Those connected to it now."""
+    info_in_scripts: bool
+    """Whether a script may ask for the replication id."""
 
     @classmethod
     def ask(cls, client: redis.Redis) -> Self:
@@ -44,6 +56,8 @@ class ServerFacts:
             role=_text(info.get("role")),
             eviction_policy=_text(policy),
             aof=None if aof is None else bool(aof),
+            replicas=info.get("connected_slaves"),
+            info_in_scripts=_info_in_scripts(client),
         )
 
     @property
@@ -65,6 +79,14 @@ def _info(client: redis.Redis) -> dict[str, Any]:
     except ResponseError:
         return {}
     return dict(answer)
+
+
+def _info_in_scripts(client: redis.Redis) -> bool:
+    try:
+        answer: Any = client.eval("return redis.call('INFO', 'replication')", 0)
+    except ResponseError:
+        return False
+    return b"master_replid:" in answer
 
 
 def _configured(client: redis.Redis, name: str) -> object:

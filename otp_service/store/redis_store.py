@@ -52,8 +52,9 @@ class RedisStore:
         prefix: str = "otp",
         scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
         lane: Lane | None = None,
+        replica_within: int = 0,
     ) -> None:
-        self._line = Line(client, scripts, lane)
+        self._line = Line(client, scripts, lane, replica_within)
         self._keys = Keys(prefix)
 
     # --- a verification's transitions -----------------------------------------------------------------------------

@@ -93,12 +93,17 @@ def _read(name: str) -> str:
 SCRIPTS: Mapping[str, Script] = {name: _script(name) for name in _NAMES}
 
 
-def retaining(retention: Retention) -> Mapping[str, Script]:
-    """The scripts as they remember things for so long. Two settings are two scripts to Redis; neither is in the way."""
-    return {name: _with(script.text, retention) for name, script in SCRIPTS.items()}
+def retaining(retention: Retention, fenced: bool = False) -> Mapping[str, Script]:
+    """The scripts as they remember things for so long, and with `fenced` heed `redis.fence`.
+
+    Two settings are two scripts to Redis; neither is in the way.
+    """
+    return {name: _with(script.text, retention, fenced) for name, script in SCRIPTS.items()}
 
 
-def _with(text: str, retention: Retention) -> Script:
+def _with(text: str, retention: Retention, fenced: bool) -> Script:
+    if fenced:
+        text = text.replace("local FENCED = false\n", _read("fence"))
     for constant, kept in _RETAINED.items():
         text = re.sub(
             rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE

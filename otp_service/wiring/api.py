@@ -15,6 +15,7 @@ from otp_service.config import Config
 from otp_service.guard import Guard
 from otp_service.keyring import Keyring
 from otp_service.logs import configure_logs
+from otp_service.store.durability import REPLICA_WITHIN_MS
 from otp_service.store.facts import Unreachable
 from otp_service.verifier import Verifier
 from otp_service.web.service import Service
@@ -32,12 +33,16 @@ def build_keyring(config: Config) -> Keyring:
 
 
 def build_verifier(config: Config) -> Verifier:
-    client, scripts = store.connect(config.redis.url.get_secret_value()), store.retaining(config.retention.domain())
+    client, scripts = (
+        store.connect(config.redis.url.get_secret_value()),
+        store.retaining(config.retention.domain(), config.redis.fence),
+    )
     keyring, rules, prefix = build_keyring(config), config.rules(), config.redis.prefix
     guard = Guard(store.RedisGuard(client, prefix, scripts), keyring, rules.pumping, announce_finding)
     challenge = build_challenge(config, keyring, client)
     acts = store.RedisAudit(client, keyring, prefix, config.retention.domain())
-    kept = store.RedisStore(client, prefix, scripts, store.Lane(client))
+    replica_within = REPLICA_WITHIN_MS if config.redis.durability == "wait" else 0
+    kept = store.RedisStore(client, prefix, scripts, store.Lane(client), replica_within)
     return Verifier(kept, keyring, rules, challenge, pumping_guard=guard, acts=acts)
 
 

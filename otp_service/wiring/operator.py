@@ -115,7 +115,7 @@ class _Tracer:
     def of(cls, config: Config) -> Iterator[_Tracer]:
         client = store.connect(config.redis.url.get_secret_value())
         keyring, prefix = build_keyring(config), config.redis.prefix
-        kept = store.RedisStore(client, prefix, store.retaining(config.retention.domain()))
+        kept = store.RedisStore(client, prefix, store.retaining(config.retention.domain(), config.redis.fence))
         try:
             yield cls(
                 config, keyring, store.RedisOperations(client, prefix), kept, Verifier(kept, keyring, config.rules())

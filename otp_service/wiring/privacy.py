@@ -70,7 +70,7 @@ class _Desk:
     @contextmanager
     def of(cls, config: Config) -> Iterator[_Desk]:
         client, keyring = store.connect(config.redis.url.get_secret_value()), build_keyring(config)
-        scripts, prefix = store.retaining(config.retention.domain()), config.redis.prefix
+        scripts, prefix = store.retaining(config.retention.domain(), config.redis.fence), config.redis.prefix
         channels = [channel.name for channel in config.channels]
         webhooks = [webhook.domain() for webhook in config.webhooks]
         data = store.RedisPersonalData(client, keyring, prefix, channels, webhooks, scripts)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from otp_service import store
 from otp_service.config import Config
 from otp_service.errors import ConfigError
-from otp_service.store.facts import ServerFacts
+from otp_service.store.facts import NO_FENCE, NO_REPLICA, ServerFacts
 from otp_service.wiring.channels import channel_settings, check_reports
 
 
@@ -23,7 +23,8 @@ def ask_server(config: Config) -> ServerFacts:
 def check_server(config: Config) -> str | None:
     """Every key of ours has a TTL, so an evicting server would reset limits and lose sends: refuse it.
 
-    Returns a warning where the server does not tell. Raises ConfigError, or store.facts.Unreachable.
+    Returns a warning where the server does not tell, or where nobody gets an answer before a replica is there. Raises
+    ConfigError, or store.facts.Unreachable.
     """
     facts = ask_server(config)
     if facts.evicts and not config.redis.allow_eviction:
@@ -31,9 +32,14 @@ def check_server(config: Config) -> str | None:
             f"redis: maxmemory-policy is {facts.eviction_policy}, which evicts keys, and with them limits and sends; "
             "set it to noeviction on the server, or redis.allow_eviction = true to accept the loss"
         )
+    if config.redis.fence and not facts.info_in_scripts:
+        raise ConfigError(f"redis: {NO_FENCE}")
+    warnings = []
     if facts.eviction_policy is None:
-        return "redis: the server does not tell its maxmemory-policy; make sure that it is noeviction"
-    return None
+        warnings.append("redis: the server does not tell its maxmemory-policy; make sure that it is noeviction")
+    if config.redis.durability == "wait" and facts.replicas == 0:
+        warnings.append(f"redis: {NO_REPLICA}")
+    return "; ".join(warnings) or None
 
 
 def check_start(config: Config, environ: Mapping[str, str]) -> None:

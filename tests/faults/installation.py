@@ -42,6 +42,7 @@ default_region = "CN"
 admin_bind = "127.0.0.1:{admin}"
 [redis]
 url = "{redis}"
+{more}
 """
 _CHANNEL = """
 [[channels]]
@@ -192,7 +193,8 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installation(folder: Path, server: Server) -> Iterator[Installation]:
+def installation(folder: Path, server: Server, redis: str = "") -> Iterator[Installation]:
+    """`redis`: more lines of that table."""
     command = [sys.executable, "-m", "otp_service.simulator", "--port", "0", "--log", str(folder / "gateways.log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None
@@ -203,16 +205,16 @@ def installation(folder: Path, server: Server) -> Iterator[Installation]:
                 for name in CHANNELS:
                     account = {"protocol": "sms_aspx", "number_faults": False}
                     assert gateway.put(f"/api/accounts/{name}", json=account).status_code == 200
-                config = _config(folder, server.url, url)
+                config = config_file(folder, server.url, url, redis)
                 verifier = wiring.build_verifier(configuration.load(config, {}))
                 yield Installation(folder, server.client, gateway, config, verifier)
         finally:
             simulator.terminate()
 
 
-def _config(folder: Path, redis_url: str, gateway_url: str) -> Path:
+def config_file(folder: Path, redis_url: str, gateway_url: str, redis: str = "") -> Path:
     secret, fingerprint = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
-    common = _CONFIG.format(secret=secret, fingerprint=fingerprint, admin=free_port(), redis=redis_url)
+    common = _CONFIG.format(secret=secret, fingerprint=fingerprint, admin=free_port(), redis=redis_url, more=redis)
     channels = [_CHANNEL.format(name=name, url=gateway_url, deadline=DEADLINE) for name in CHANNELS]
     path = folder / "otp.toml"
     path.write_text(common + "".join(channels), "utf-8")

@@ -10,6 +10,7 @@ local record = k.record
 local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, braked, length, guard =
   unpack(ARGV, 1, 12)
 local now = clock()
+go_on_without_memory(record)
 
 local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
 if r[1] ~= client then return {'missing'} end

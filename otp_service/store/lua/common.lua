@@ -15,6 +15,9 @@ local EVENTS = 100000
 local TOLD = {accepted = 'accepted', delivered = 'delivered', undelivered = 'undelivered', failed = 'failed',
   expired = 'failed'}
 
+-- Whether a record counts only in the line of servers that it was made in: fence.lua says so.
+local FENCED = false
+
 local function int(n) return string.format('%.0f', n) end
 
 local function clock()
@@ -33,6 +36,10 @@ local CHANGING = 5
 local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok',
   'heard'}
 
+-- With its memory used up, Redis refuses the first write of a script that could need more, and lets go on whatever has
+-- written before. This writes nothing. What proves, carries or ends a verification goes on; what starts one does not.
+local function go_on_without_memory(hash) redis.call('HDEL', hash, '') end
+
 local function snapshot(result, now, record)
   return {result, int(now), redis.call('HMGET', record, unpack(FIELDS))}
 end
@@ -47,6 +54,8 @@ end
 local function replay(record, nonce)
   local kept = redis.call('HGET', record, 'r:' .. nonce)
   if not kept then return nil end
+  -- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
+  redis.call('HSET', record, 'r:' .. nonce, kept)
   local words = {}
   for word in string.gmatch(kept, '%S+') do words[#words + 1] = word end
   local s = snapshot(words[1], 0, record)
@@ -91,7 +100,8 @@ end
 -- begun is over too: the clock was set back, and must not lengthen a life by more than the life.
 local function status_of(k, id, now)
   local r = redis.call('HMGET', k.record, 'status', 'expires', 'created')
-  if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])) then
+  if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])
+      or FENCED and is_fenced_off(k.record)) then
     finish(k, id, now, 'expired')
     return 'expired'
   end

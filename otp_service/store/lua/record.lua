@@ -3,6 +3,7 @@
 -- ARGV: id, index, fence, outcome, reason, detail, gateway_id, took_ms
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, index, fence, outcome, reason, detail, gateway_id, took = unpack(ARGV)
+go_on_without_memory(k.record)
 local encoded = redis.call('LINDEX', k.tries, index)
 local t = encoded and cjson.decode(encoded)
 if not t or t.fence ~= fence or (t.outcome and not t.orphan) then return 0 end

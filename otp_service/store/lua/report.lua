@@ -5,6 +5,7 @@
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, index, delivered, words = unpack(ARGV)
 local says = delivered == '1' and 'delivered' or 'undelivered'
+go_on_without_memory(k.record)
 local encoded = redis.call('LINDEX', k.tries, index)
 if not encoded then return {'orphan'} end
 local t = cjson.decode(encoded)

@@ -6,6 +6,7 @@
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, send, fence, entry, group, verdict, delay, channel, windows, report_in, says = unpack(ARGV)
 local now = clock()
+go_on_without_memory(k.record)
 local status = status_of(k, id, now)
 local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'maybe', 'holder', 'deliver', 'extra', 'entry')
 local again = r[2] == 'accepted' and r[6] == send

@@ -52,6 +52,7 @@ end
 if pending then finish(old, expected, now, 'canceled') end
 redis.call('HSET', new, 'status', 'pending', 'attempts', 0, 'counter', 0, 'valid_from', 0, 'valid_to', 0,
   'created', int(now), 'expires', int(now + ttl), 'context', context, 'deliver', deliver, unpack(ARGV, a.rest))
+if FENCED then redis.call('HSET', new, 'lineage', lineage()) end
 redis.call('PEXPIRE', new, int(ttl + TOMBSTONE))
 -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
 if a.queue == '1' then redis.call('ZADD', k.due, int(now + ttl), 'e:' .. id) end

@@ -5,6 +5,7 @@
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4]}
 local id, send, fence, turn, on_unknown, entry = unpack(ARGV, 1, 6)
 local now = clock()
+go_on_without_memory(k.record)
 
 if status_of(k, id, now) ~= 'pending' then return {'over'} end
 local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'deliver', 'holder', 'extra', 'expires', 'turn',

@@ -4,6 +4,7 @@ local record, tries = KEYS[1], KEYS[2]
 local k = {record = record, due = KEYS[3], events = KEYS[4]}
 local id, client = unpack(ARGV)
 local now = clock()
+go_on_without_memory(record)
 if redis.call('HGET', record, 'client') ~= client then return {'missing'} end
 local status = status_of(k, id, now)
 local s = snapshot(status, now, record)

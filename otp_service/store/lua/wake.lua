@@ -5,6 +5,7 @@
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local kind, id, send, group = unpack(ARGV)
 local now = clock()
+go_on_without_memory(k.record)
 local GROUPS = 'GROUPS'
 
 -- Whether one entry of the stream stands behind another.
