@@ -2,7 +2,7 @@
 
 Two ways of asking, each in rounds that alternate, medians of the CPU time a request:
 
-`python bench/hot_path.py` serves each application by granian, pinned to one core; Valkey and the callers have the other.
+`python bench/hot_path.py` serves each application by granian, pinned to a core; Valkey and the callers have another.
 `python bench/hot_path.py --in-process` calls the WSGI applications directly, so that what is left is only ours:
     `--profile start` (or `check`) shows then where the time goes.
 
@@ -109,9 +109,7 @@ def flask_hello() -> Application:
     from flask import Flask, Response
 
     app = Flask("hello")
-    app.add_url_rule(
-        "/", view_func=lambda: Response(_ANSWER, content_type="application/json"), methods=["POST"]
-    )
+    app.add_url_rule("/", view_func=lambda: Response(_ANSWER, content_type="application/json"), methods=["POST"])
     return app
 
 
@@ -119,7 +117,9 @@ BELOW = ("bare", "bare + script", "Flask hello")
 
 
 def application(name: str, redis_url: str) -> Application:
-    return {"bare": lambda: bare, "bare + script": lambda: bare_with_script(redis_url), "Flask hello": flask_hello}[name]()
+    return {"bare": lambda: bare, "bare + script": lambda: bare_with_script(redis_url), "Flask hello": flask_hello}[
+        name
+    ]()
 
 
 class Installation:
@@ -196,7 +196,9 @@ def ask_directly(app: Application, calls: Sequence[Call], key: str) -> tuple[flo
     environs = [environ_of(call, key) for call in calls]
     statuses: list[str] = []
     began = time.process_time()
-    answers = [b"".join(app(environ, lambda status, headers, info=None: statuses.append(status))) for environ in environs]
+    answers = [
+        b"".join(app(environ, lambda status, headers, info=None: statuses.append(status))) for environ in environs
+    ]
     took = time.process_time() - began
     assert all(status.startswith("2") for status in statuses), set(statuses)
     return took / len(calls), answers

@@ -39,7 +39,7 @@ def configure_logs(level: int = logging.INFO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             by_place,
             redact,
-            structlog.processors.JSONRenderer(serializer=_one_line, ensure_ascii=False),
+            one_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(_STDERR),
@@ -75,13 +75,27 @@ def by_place(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mut
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask what looks like a phone number, a code or an API key."""
     for key, value in event.items():
-        if isinstance(value, str) and key not in _OURS:
-            event[key] = _API_KEY.sub("otp_…", _NUMBER.sub("…", value))
+        if isinstance(value, str) and value not in _CLEAN and key not in _OURS:
+            masked = _API_KEY.sub("otp_…", _NUMBER.sub("…", value))
+            event[key] = masked
+            if masked == value and len(value) <= _SHORT and len(_CLEAN) < _MOST_CLEAN:
+                _CLEAN.add(value)
     return event
 
 
-def _one_line(event: Any, **options: Any) -> str:
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(event, **options))
+_CLEAN: set[str] = set()
+"""Words that stand in line after line (a route, a client), and hold nothing to mask."""
+_MOST_CLEAN = 1000
+_SHORT = 64
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
+
+
+def one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """As JSON, whatever it holds."""
+    line = _ENCODER.encode(event)
+    return line if line.isprintable() else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 class _Stderr:

@@ -70,6 +70,7 @@ _NETWORKS = {
     882: LineType.INTERNATIONAL_NETWORK,
     883: LineType.INTERNATIONAL_NETWORK,
 }
+_PLAIN = re.compile(r"\+?[0-9]+")
 # Blanks (Zs) and dashes (Pd) of every kind are punctuation by category; these look like them, but are not in there.
 _PUNCTUATION = frozenset("().\u2212\u2043\u02d7\u30fc")
 # Mexico dropped the 1 of mobile numbers, and the 01, 044 and 045 before it, in 2019; people still write them.
@@ -142,6 +143,8 @@ def _dialled(raw: str) -> str:
     """`raw` as ASCII digits with at most one + in front."""
     if len(raw) > MAX_SPELLING:
         raise InvalidRecipient(f"A phone number has at most {MAX_SPELLING} characters, blanks and dashes included.")
+    if _PLAIN.fullmatch(raw):
+        return raw
     folded = unicodedata.normalize("NFKC", "".join(char for char in raw if unicodedata.category(char) != "Cf"))
     folded = folded.strip(" ")
     if folded[:4].lower() == "tel:":
@@ -149,7 +152,7 @@ def _dialled(raw: str) -> str:
     dialled = "".join(_folded_char(char) for char in folded)
     if not dialled:
         raise InvalidRecipient("Give a phone number.")
-    if not re.fullmatch(r"\+?[0-9]+", dialled):
+    if not _PLAIN.fullmatch(dialled):
         raise InvalidRecipient(_ONE_NUMBER)
     return dialled
 

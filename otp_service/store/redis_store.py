@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import cast
 
 import redis
@@ -127,7 +126,7 @@ class RedisStore:
         if len(reply) > 4 and reply[3]:
             self._give_back(buckets(text(reply[3])), [text(nonce) for nonce in reply[4]])
         if len(reply) > 5:
-            return replace(row(reply), guard=approval(reply[5]))
+            return row(reply, approval(reply[5]))
         return cast(Row | Refused | Disabled, answered(reply))
 
     def _give_back(self, charged: Sequence[Bucket], nonces: Sequence[str]) -> None:
