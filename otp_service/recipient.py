@@ -6,7 +6,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from otp_service.errors import InvalidRecipient
 
@@ -167,42 +168,43 @@ def _folded_char(char: str) -> str:
 
 
 def _read(dialled: str, default_region: str) -> PhoneNumber:
-    # Imported on first use: it takes longer than the rest of the command line's start.
-    from phonenumbers import NumberParseException, parse
-
+    plans = _plans()
     try:
-        number = parse(dialled, default_region or None)
+        number = plans.parse(dialled, default_region or None)
         if number.country_code == 52 and (old := _MEXICO.fullmatch(_significant(number))):
-            number = parse(f"+52{old[1]}")
-    except NumberParseException as error:
-        unreadable = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
+            number = plans.parse(f"+52{old[1]}")
+    except plans.NumberParseException as error:
+        unreadable = error.error_type == plans.NumberParseException.INVALID_COUNTRY_CODE
         raise InvalidRecipient(_NEEDS_COUNTRY if unreadable else _NO_SUCH) from error
-    return number
+    return cast("PhoneNumber", number)
 
 
 def _in_use(number: PhoneNumber) -> Recipient:
-    from phonenumbers import PhoneNumberType, number_type, region_code_for_number
-
+    plans = _plans()
     country_code, national = number.country_code, _significant(number)
-    region, kind = region_code_for_number(number), number_type(number)
-    if country_code is None or region is None or kind == PhoneNumberType.UNKNOWN:
+    region, kind = plans.region_code_for_number(number), plans.number_type(number)
+    if country_code is None or region is None or kind == plans.PhoneNumberType.UNKNOWN:
         raise InvalidRecipient(_NO_SUCH)
     if country_code in _SUPERSEDED:
         old_form, mend = _SUPERSEDED[country_code]
         if old_form.fullmatch(national):
             raise InvalidRecipient(mend)
-    line_type = _NETWORKS.get(country_code) or LineType(PhoneNumberType.to_string(kind).lower())
+    line_type = _NETWORKS.get(country_code) or LineType(plans.PhoneNumberType.to_string(kind).lower())
     return Recipient(f"+{country_code}{national}", country_code, region, national, line_type)
 
 
 def _significant(number: PhoneNumber) -> str:
-    from phonenumbers import national_significant_number
-
-    return str(national_significant_number(number))
+    return str(_plans().national_significant_number(number))
 
 
 def regions() -> frozenset[str]:
     """ISO 3166 regions whose numbers can be read."""
-    from phonenumbers import SUPPORTED_REGIONS
+    return frozenset(_plans().SUPPORTED_REGIONS)
 
-    return frozenset(SUPPORTED_REGIONS)
+
+@cache
+def _plans() -> Any:
+    """phonenumbers. Imported on first use: it takes longer than the rest of the command line's start."""
+    import phonenumbers
+
+    return phonenumbers
