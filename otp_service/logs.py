@@ -65,22 +65,22 @@ def hear_everything() -> None:
     sys.unraisablehook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
 
 
-def write_beside(tell_lost: Callable[[int], None]) -> Callable[[], None]:
+def write_beside(tell_lost: Callable[[int], None]) -> None:
     """From now on a thread writes the lines, and nobody who logs waits for it: for a process that serves.
 
-    Call it once in such a process, after its last fork. Lines that stderr does not take in time are lost, and counted
-    by `tell_lost`. Returns what writes the rest at the end; atexit knows of it.
+    Call it once in such a process, after its last fork, and `write_rest` where it ends without atexit. Lines that
+    stderr does not take in time are lost, and counted by `tell_lost`.
     """
-    writer = Writer(tell_lost)
+    _Stderr.writer = writer = Writer(tell_lost)
     threading.Thread(target=writer.run, name="log", daemon=True).start()
-    _Stderr.writer = writer
+    atexit.register(write_rest)
 
-    def close() -> None:
+
+def write_rest() -> None:
+    """Write what waits, unless nobody takes it; later lines are written by whoever logs."""
+    if writer := _Stderr.writer:
         _Stderr.writer = None
         writer.close()
-
-    atexit.register(close)
-    return close
 
 
 # --- what becomes of a line -------------------------------------------------------------------------------------------

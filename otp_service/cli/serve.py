@@ -21,7 +21,7 @@ from otp_service.cli.reloading import Asked, Reloader, Site, Source, keep_up
 from otp_service.cli.server_check import server_is_fit, watch_server
 from otp_service.config import Config
 from otp_service.config.fields import Address
-from otp_service.logs import configure_logs, hear_everything, write_beside
+from otp_service.logs import configure_logs, hear_everything, write_beside, write_rest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -75,7 +75,8 @@ def run_api(loaded: Config, admin: Address, threads: int, grace: float, source: 
 
     def load() -> WSGIApplication:
         # Exits of such a child run no atexit.
-        multiprocessing.util.Finalize(None, write_beside(metrics.LOG_LINES_LOST.inc), exitpriority=0)
+        multiprocessing.util.Finalize(None, write_rest, exitpriority=0)
+        write_beside(metrics.LOG_LINES_LOST.inc)
         if not is_fit:
             watch_server(loaded)
         api, administration = map(Site, build(loaded))

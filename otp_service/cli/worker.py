@@ -21,7 +21,7 @@ from otp_service.config import Config
 from otp_service.config.fields import Address
 from otp_service.delivery.shifts import Shifts
 from otp_service.delivery.worker import BLOCK_MS
-from otp_service.logs import configure_logs, hear_everything, write_beside
+from otp_service.logs import configure_logs, hear_everything, write_beside, write_rest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -65,7 +65,7 @@ def run_worker(loaded: Config, admin: Address, source: Source | None = None) -> 
         await shifts.ended()
 
     # From here on nothing forks; a stderr that nobody reads must not hold up the loop.
-    write_rest = write_beside(metrics.LOG_LINES_LOST.inc)
+    write_beside(metrics.LOG_LINES_LOST.inc)
     try:
         asyncio.run(work())
     finally:
