@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from otp_service import codes, recipient, snapshot
 from otp_service.admission import Admission
@@ -202,7 +203,7 @@ class Sending:
             windows="" if test else self._recipient_windows,
             prefix_windows="" if test else self._prefix_windows,
             disable_after=self._rules.limits.disable_after,
-            cooldowns="0" if test else " ".join(str(seconds * 1000) for seconds in policy.cooldown),
+            cooldowns="0" if test else _cooldowns(policy.cooldown),
             max_sends=policy.max_sends,
             outbox_max=self._rules.outbox_max,
             queue=test is None,
@@ -274,6 +275,12 @@ class Sending:
         if done.row.result != "resent":
             raise snapshot.ended(snapshot.verification(self._keyring, id.text, done.row))
         return done
+
+
+@lru_cache(maxsize=256)
+def _cooldowns(seconds: tuple[int, ...]) -> str:
+    """In milliseconds."""
+    return " ".join(str(one * 1000) for one in seconds)
 
 
 def _held_by(terms: SendTerms, prior: Prior) -> SendTerms:
