@@ -27,7 +27,7 @@ class Line:
     client: redis.Redis
     scripts: Mapping[str, Script]
     lane: Lane | None = None
-    """For single scripts; without one redis-py asks, which costs more."""
+    """Without one redis-py asks, which costs more."""
 
     def run(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
         return self._asked(name, lambda: self._evaluate(name, keys, arguments))
@@ -38,18 +38,11 @@ class Line:
         return replies
 
     def call(self, *command: str) -> Any:
-        return self._asked(command[0], lambda: self.client.execute_command(*command))  # type: ignore[no-untyped-call]
+        return self._asked(command[0], lambda: self._ask(*command))
 
     def call_each(self, commands: Sequence[Sequence[str]]) -> list[Any]:
         """In one round trip."""
-
-        def ask() -> list[Any]:
-            pipeline = self.client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipeline.execute()
-
-        replies: list[Any] = self._asked(commands[0][0], ask)
+        replies: list[Any] = self._asked(commands[0][0], lambda: _none_refused(self._ask_each(commands)))
         return replies
 
     def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
@@ -74,19 +67,30 @@ class Line:
     def _ask(self, *words: str | bytes | int) -> Any:
         if self.lane is None:
             return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
-        reply = self.lane.ask(pack_command(words))[0]  # type: ignore[arg-type]
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return _none_refused(self.lane.ask(pack_command(words)))[0]  # type: ignore[arg-type]
+
+    def _ask_each(self, commands: Sequence[Arguments]) -> list[Any]:
+        """The replies, refusals among them."""
+        if self.lane is None:
+            pipeline = self.client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipeline.execute(raise_on_error=False)
+        packed = b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
+        return self.lane.ask(packed, len(commands))
 
     def _evaluate_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
-        pipeline = self.client.pipeline(transaction=False)
-        for name, keys, arguments in calls:
-            pipeline.evalsha(self.scripts[name].sha, len(keys), *keys, *arguments)
-        replies = pipeline.execute(raise_on_error=False)
+        replies = self._ask_each(
+            [("EVALSHA", self.scripts[name].sha, len(keys), *keys, *arguments) for name, keys, arguments in calls]
+        )
         for n, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
                 replies[n] = self._evaluate(*calls[n])
-            elif isinstance(reply, Exception):
-                raise reply
-        return replies
+        return _none_refused(replies)
+
+
+def _none_refused(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
