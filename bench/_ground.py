@@ -23,6 +23,7 @@ from otp_service import store, wiring
 from otp_service.config import Config
 from otp_service.keyring import PARTITIONS
 from otp_service.policy import Client
+from otp_service.store.fields import RECORD
 from otp_service.verifier import StartRequest, Verifier
 
 SHOP = Client("shop", frozenset({"login"}))
@@ -174,7 +175,7 @@ class Ground:
             for id in ids[first : first + 1000]:
                 parsed = self._keyring.parse_id(id)
                 assert parsed is not None
-                pipeline.hget(f"otp:{{{parsed.partition:02d}}}:v:{id}", "delivery")
+                pipeline.hget(f"otp:{{{parsed.partition:02d}}}:v:{id}", RECORD["delivery"])
             for state in pipeline.execute():
                 counts[state.decode()] = counts.get(state.decode(), 0) + 1
         return counts

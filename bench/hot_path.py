@@ -42,6 +42,7 @@ from _ground import cpu_clock, free_port, load, pin, valkey
 from otp_service import config as configuration
 from otp_service import store, wiring
 from otp_service.api_keys import new_key
+from otp_service.store.fields import RECORD
 
 CONNECTIONS = 16
 _CONFIG = """
@@ -157,7 +158,8 @@ class Installation:
     def _code(self, id: str) -> str:
         parsed = self._keyring.parse_id(id)
         assert parsed is not None
-        kept = self.redis.hmget(f"otp:{{{parsed.partition:02d}}}:v:{id}", "kid", "seed", "code_length")
+        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+        kept = self.redis.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
         return self._keyring.code(kept[0].decode(), id, kept[1], 0, int(kept[2]))
 
 

@@ -28,6 +28,7 @@ from otp_service.ports import (
     Unbound,
     View,
 )
+from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.lane import Lane
 from otp_service.store.line import Arguments, Line
@@ -77,7 +78,7 @@ class RedisStore:
             *arguments_of(terms),
         ]
         for name, value in record.fields.items():
-            arguments += (name, value)
+            arguments += (RECORD[name], value)
         return answered(self._line.run("start", keys, arguments))
 
     def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Sent:

@@ -2,7 +2,7 @@
 local k = {record = KEYS[1], due = KEYS[2], events = KEYS[3]}
 local id, client = unpack(ARGV)
 local now = clock()
-if redis.call('HGET', k.record, 'client') ~= client then return {'missing'} end
+if redis.call('HGET', k.record, F.client) ~= client then return {'missing'} end
 local status = status_of(k, id, now)
 if status == 'pending' then
   finish(k, id, now, 'canceled')
