@@ -43,8 +43,10 @@ class Admission:
         return to
 
     def channel(self, channel: str | None) -> None:
+        if channel is None:
+            return
         names = [rule.name for rule in self._rules.channels]
-        if channel is not None and channel not in names:
+        if channel not in names:
             raise _invalid("/channel", f"there is no such channel; there are: {', '.join(names)}")
 
     def route(self, client: str, purpose: str, to: Recipient, channel: str | None) -> tuple[ChannelRule, ...]:

@@ -31,6 +31,7 @@ _SECRET_CHARACTERS = 32
 _CHECKSUM_CHARACTERS = 6
 _ID = slice(4, 4 + _ID_CHARACTERS)
 
+_NOT_WHOLE = "This is not a whole API key; copy it again, all 50 characters, in lower case."
 _KEY = re.compile(rf"otp_[{_ALPHABET}]{{{_ID_CHARACTERS + _SECRET_CHARACTERS + _CHECKSUM_CHARACTERS}}}")
 _KEY_ID = re.compile(rf"[{_ALPHABET}]{{{_ID_CHARACTERS}}}")
 _KEY_HASH = re.compile(rf"([{_ALPHABET}]{{{_ID_CHARACTERS}}}):([0-9a-f]{{64}})")
@@ -121,6 +122,9 @@ class ClientKeys:
         owner = self._owners.get(key[_ID], _NOBODY)
         genuine = hmac.compare_digest(_digest(key), owner.digest)
         if not genuine or owner.client is None:
+            # Last, as a genuine key needs no checksum.
+            if not is_well_formed(key):
+                raise Unauthorized(_NOT_WHOLE)
             raise Unauthorized("The API key is not known here; it may be revoked, or belong to another installation.")
         return owner.client
 
@@ -132,8 +136,8 @@ def _key_in(authorization: str | None) -> str:
     if scheme.lower() != "bearer":  # RFC 9110 §11.1: the scheme's word has no case
         raise Unauthorized("The Authorization header must use the scheme Bearer: `Authorization: Bearer otp_…`.")
     key = key.strip(" ")
-    if not is_well_formed(key):
-        raise Unauthorized("This is not a whole API key; copy it again, all 50 characters, in lower case.")
+    if not _KEY.fullmatch(key):
+        raise Unauthorized(_NOT_WHOLE)
     return key
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from otp_service import snapshot
 from otp_service.brake import Brake
 from otp_service.calls import CheckRequest
@@ -57,7 +55,7 @@ class Checking:
             raise snapshot.disabled(self._keyring, id.text, result)
         if isinstance(result.guard, Approval):
             self._guard.approved(result.guard)
-        done = Done(id.text, replace(result, guard=None))
+        done = Done(id.text, result._replace(guard=None) if result.guard else result)
         if result.result == "mismatch":
             if result.attempts == 1:
                 self._brake.failed(client.name)

@@ -57,6 +57,8 @@ def normalize(text: str) -> str:
 
     Only `[0-9]` passes: Python's own `\\d`, `isdecimal` and `int` would take Arabic digits and `12_3456`.
     """
+    if _CODE.fullmatch(text):
+        return text
     # A code of ten digits needs no more than a few dozen characters; NFKC of a megabyte is work for an attacker.
     folded = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)) if len(text) <= 64 else ""
     if not _CODE.fullmatch(folded):

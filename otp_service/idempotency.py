@@ -9,8 +9,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from otp_service.calls import Idempotency
 from otp_service.errors import IdempotencyMismatch, OtpServiceError
@@ -21,8 +20,7 @@ KEPT = frozenset({"created", "resent", "approved", "mismatch", "valid"})
 """The results that changed or counted something: their answers are given again, every other request runs anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """What a transition did, to which verification."""
 
     id: str
@@ -90,7 +88,7 @@ def _claim(store: Store, keyring: Keyring, client: str, idempotency: Idempotency
 
 
 def _encode(done: Done) -> bytes:
-    return json.dumps([done.id, asdict(done.row)], default=_packed, separators=(",", ":")).encode()
+    return json.dumps([done.id, done.row._asdict()], default=_packed, separators=(",", ":")).encode()
 
 
 def _packed(value: bytes) -> dict[str, str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,12 +28,14 @@ _NAME_BYTES = 8
 """Of a recipient or an owner: 10^9 of them meet by chance at odds of 1 in 37."""
 _PREFIX_BYTES = 5
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_TO_ALPHABET = str.maketrans(_RFC_4648, _ALPHABET)
-_FROM_ALPHABET = str.maketrans(_ALPHABET, _RFC_4648)
-_ID_CHARS = frozenset(_ALPHABET)
+_TO_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+"""From our alphabet to the digits that `int` reads to the base 32."""
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+"""Ten bits each."""
 _ID_PREFIX = "ver_"
-_ID_LENGTH = len(_ID_PREFIX) + (NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES) * 8 // 5
+_ID_BYTES = NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES
+_ID = re.compile(rf"{_ID_PREFIX}([{_ALPHABET}]{{{_ID_BYTES * 8 // 5}}})")
+_ID_SHIFTS = tuple(range(_ID_BYTES * 8 - 10, -1, -10))
 _LONG_NAME_BYTES = 16
 _NAMED = (
     "recipient",
@@ -53,8 +56,7 @@ class SealBroken(OtpServiceError):
     """What a record holds can't be used: altered, moved to another record, or its key is no longer configured."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationId:
+class VerificationId(NamedTuple):
     """What an id tells those who hold the fingerprint key."""
 
     text: str
@@ -137,22 +139,24 @@ class Keyring:
         """
         recipient, shared = self.recipient(e164), self.prefix(prefix)
         names = bytes.fromhex(recipient + shared)
-        body = base64.b32encode(nonce + self._masked(nonce, names)).decode().translate(_TO_ALPHABET)
+        number = int.from_bytes(nonce + self._masked(nonce, names), "big")
+        body = "".join([_PAIRS[number >> shift & 1023] for shift in _ID_SHIFTS])
         return VerificationId(f"{_ID_PREFIX}{body}", _partition(bytes.fromhex(shared)), recipient, shared)
 
     def parse_id(self, text: str) -> VerificationId | None:
         """None for what can't be an id of ours. An id that was never given parses as well: only Redis knows."""
-        body = text[len(_ID_PREFIX) :]
-        if len(text) != _ID_LENGTH or not text.startswith(_ID_PREFIX) or not _ID_CHARS.issuperset(body):
+        match = _ID.fullmatch(text)
+        if match is None:
             return None
-        raw = base64.b32decode(body.translate(_FROM_ALPHABET))
+        raw = int(match[1].translate(_TO_DIGITS), 32).to_bytes(_ID_BYTES, "big")
         names = self._masked(raw[:NONCE_BYTES], raw[NONCE_BYTES:])
         recipient, shared = names[:_NAME_BYTES], names[_NAME_BYTES:]
         return VerificationId(text, _partition(shared), recipient.hex(), shared.hex())
 
     def _masked(self, nonce: bytes, names: bytes) -> bytes:
-        mask = hmac.digest(self._naming["mask"], nonce, "sha256")
-        return bytes(a ^ b for a, b in zip(names, mask, strict=False))
+        mask = hmac.digest(self._naming["mask"], nonce, "sha256")[: len(names)]
+        masked = int.from_bytes(names, "big") ^ int.from_bytes(mask, "big")
+        return masked.to_bytes(len(names), "big")
 
     # --- codes ----------------------------------------------------------------------------------------------------
 
@@ -215,14 +219,22 @@ def _hkdf(secret: bytes, *use: str) -> bytes:
 
 def _framed(*parts: str | bytes | None) -> bytes:
     """Each part with its length, so that ("a", "bc") and ("ab", "c") differ, and None differs from ""."""
-    framed = bytearray()
+    framed = b""
     for part in parts:
         if part is None:
             framed += b"\x00"
         else:
             raw = part.encode() if isinstance(part, str) else part
-            framed += b"\x01" + len(raw).to_bytes(4, "big") + raw
-    return bytes(framed)
+            framed += _FRAMES[len(raw)] + raw if len(raw) < len(_FRAMES) else _frame(len(raw)) + raw
+    return framed
+
+
+def _frame(length: int) -> bytes:
+    return b"\x01" + length.to_bytes(4, "big")
+
+
+_FRAMES = tuple(map(_frame, range(256)))
+"""Of almost everything that is framed: made once."""
 
 
 def _flat(context: Mapping[str, str]) -> list[str]:

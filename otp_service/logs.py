@@ -6,14 +6,17 @@ person typed, what a gateway said, or a key of ours.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import logging
 import re
 import sys
 import threading
+import time
 import traceback
-from collections.abc import MutableMapping
+from collections import deque
+from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -28,6 +31,12 @@ _UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _MOST = 200
 """Characters of a line that a library wrote."""
 
+MOST_LINES = 10_000
+"""That wait while nobody takes them."""
+TOGETHER_SECONDS = 0.005
+LINES_AT_ONCE = 100
+CLOSE_SECONDS = 1.0
+
 _LOG = structlog.get_logger("otp_service.logs")
 
 
@@ -39,7 +48,7 @@ def configure_logs(level: int = logging.INFO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             by_place,
             redact,
-            structlog.processors.JSONRenderer(serializer=_one_line, ensure_ascii=False),
+            one_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(_STDERR),
@@ -54,6 +63,24 @@ def hear_everything() -> None:
     sys.excepthook = _uncaught
     threading.excepthook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
     sys.unraisablehook = lambda thrown: _uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback)
+
+
+def write_beside(tell_lost: Callable[[int], None]) -> None:
+    """From now on a thread writes the lines, and nobody who logs waits for it: for a process that serves.
+
+    Call it once in such a process, after its last fork, and `write_rest` where it ends without atexit. Lines that
+    stderr does not take in time are lost, and counted by `tell_lost`.
+    """
+    _Stderr.writer = writer = Writer(tell_lost)
+    threading.Thread(target=writer.run, name="log", daemon=True).start()
+    atexit.register(write_rest)
+
+
+def write_rest() -> None:
+    """Write what waits, unless nobody takes it; later lines are written by whoever logs."""
+    if writer := _Stderr.writer:
+        _Stderr.writer = None
+        writer.close()
 
 
 # --- what becomes of a line -------------------------------------------------------------------------------------------
@@ -75,25 +102,84 @@ def by_place(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mut
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask what looks like a phone number, a code or an API key."""
     for key, value in event.items():
-        if isinstance(value, str) and key not in _OURS:
-            event[key] = _API_KEY.sub("otp_…", _NUMBER.sub("…", value))
+        if isinstance(value, str) and value not in _CLEAN and key not in _OURS:
+            masked = _API_KEY.sub("otp_…", _NUMBER.sub("…", value))
+            event[key] = masked
+            if masked == value and len(value) <= _SHORT and len(_CLEAN) < _MOST_CLEAN:
+                _CLEAN.add(value)
     return event
 
 
-def _one_line(event: Any, **options: Any) -> str:
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(event, **options))
+_CLEAN: set[str] = set()
+"""Words that stand in line after line (a route, a client), and hold nothing to mask."""
+_MOST_CLEAN = 1000
+_SHORT = 64
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
+
+
+def one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """As JSON, whatever it holds."""
+    line = _ENCODER.encode(event)
+    return line if line.isprintable() else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 class _Stderr:
     """A full disk or a collector that went away costs lines, and no request its answer."""
 
+    writer: Writer | None = None
+
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
-            sys.stderr.write(text)
+        if self.writer:
+            self.writer.put(text)
+        else:
+            _write(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
+        """Each line is flushed as it is written."""
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+class Writer:
+    """Lines in their order, a few milliseconds' worth in one write. A deque's ends need no lock."""
+
+    def __init__(self, tell_lost: Callable[[int], None], write: Callable[[str], None] = _write) -> None:
+        self._tell_lost = tell_lost
+        self._write = write
+        self._lines: deque[str] = deque()
+        self._some = threading.Event()
+        self._closing = False
+        self._done = threading.Event()
+
+    def put(self, line: str) -> None:
+        if len(self._lines) >= MOST_LINES:
+            self._tell_lost(1)
+            return
+        self._lines.append(line)
+        if not self._some.is_set():
+            self._some.set()
+
+    def run(self) -> None:
+        while not self._closing:
+            self._some.wait()
+            if not self._closing:
+                time.sleep(TOGETHER_SECONDS)
+            self._some.clear()
+            while self._lines:
+                self._write("".join([self._lines.popleft() for _ in range(min(len(self._lines), LINES_AT_ONCE))]))
+        self._done.set()
+
+    def close(self) -> None:
+        """Write what is left, unless nobody takes it."""
+        self._closing = True
+        self._some.set()
+        self._done.wait(CLOSE_SECONDS)
 
 
 _STDERR = cast(TextIO, _Stderr())

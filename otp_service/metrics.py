@@ -29,6 +29,7 @@ CHANNEL_BALANCE = Gauge("otp_channel_balance", "What the gateway says is left; t
 WEBHOOKS = Counter("otp_webhooks", "Events and attempts to send them, by webhook and result.", ["webhook", "result"])
 WEBHOOKS_QUEUED = Gauge("otp_webhooks_queued", "Events that wait for a webhook; the same on every worker.", ["webhook"])
 
+LOG_LINES_LOST = Counter("otp_log_lines_lost", "Lines of our log that stderr did not take in time.")
 CONFIG_RELOADS = Counter("otp_config_reloads", "Configurations read while running: applied or refused.", ["result"])
 
 

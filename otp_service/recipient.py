@@ -6,7 +6,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 from otp_service.errors import InvalidRecipient
 
@@ -70,6 +71,7 @@ _NETWORKS = {
     882: LineType.INTERNATIONAL_NETWORK,
     883: LineType.INTERNATIONAL_NETWORK,
 }
+_PLAIN = re.compile(r"\+?[0-9]+")
 # Blanks (Zs) and dashes (Pd) of every kind are punctuation by category; these look like them, but are not in there.
 _PUNCTUATION = frozenset("().\u2212\u2043\u02d7\u30fc")
 # Mexico dropped the 1 of mobile numbers, and the 01, 044 and 045 before it, in 2019; people still write them.
@@ -142,6 +144,8 @@ def _dialled(raw: str) -> str:
     """`raw` as ASCII digits with at most one + in front."""
     if len(raw) > MAX_SPELLING:
         raise InvalidRecipient(f"A phone number has at most {MAX_SPELLING} characters, blanks and dashes included.")
+    if _PLAIN.fullmatch(raw):
+        return raw
     folded = unicodedata.normalize("NFKC", "".join(char for char in raw if unicodedata.category(char) != "Cf"))
     folded = folded.strip(" ")
     if folded[:4].lower() == "tel:":
@@ -149,7 +153,7 @@ def _dialled(raw: str) -> str:
     dialled = "".join(_folded_char(char) for char in folded)
     if not dialled:
         raise InvalidRecipient("Give a phone number.")
-    if not re.fullmatch(r"\+?[0-9]+", dialled):
+    if not _PLAIN.fullmatch(dialled):
         raise InvalidRecipient(_ONE_NUMBER)
     return dialled
 
@@ -164,42 +168,43 @@ def _folded_char(char: str) -> str:
 
 
 def _read(dialled: str, default_region: str) -> PhoneNumber:
-    # Imported on first use: it takes longer than the rest of the command line's start.
-    from phonenumbers import NumberParseException, parse
-
+    plans = _plans()
     try:
-        number = parse(dialled, default_region or None)
+        number = plans.parse(dialled, default_region or None)
         if number.country_code == 52 and (old := _MEXICO.fullmatch(_significant(number))):
-            number = parse(f"+52{old[1]}")
-    except NumberParseException as error:
-        unreadable = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
+            number = plans.parse(f"+52{old[1]}")
+    except plans.NumberParseException as error:
+        unreadable = error.error_type == plans.NumberParseException.INVALID_COUNTRY_CODE
         raise InvalidRecipient(_NEEDS_COUNTRY if unreadable else _NO_SUCH) from error
-    return number
+    return cast("PhoneNumber", number)
 
 
 def _in_use(number: PhoneNumber) -> Recipient:
-    from phonenumbers import PhoneNumberType, number_type, region_code_for_number
-
+    plans = _plans()
     country_code, national = number.country_code, _significant(number)
-    region, kind = region_code_for_number(number), number_type(number)
-    if country_code is None or region is None or kind == PhoneNumberType.UNKNOWN:
+    region, kind = plans.region_code_for_number(number), plans.number_type(number)
+    if country_code is None or region is None or kind == plans.PhoneNumberType.UNKNOWN:
         raise InvalidRecipient(_NO_SUCH)
     if country_code in _SUPERSEDED:
         old_form, mend = _SUPERSEDED[country_code]
         if old_form.fullmatch(national):
             raise InvalidRecipient(mend)
-    line_type = _NETWORKS.get(country_code) or LineType(PhoneNumberType.to_string(kind).lower())
+    line_type = _NETWORKS.get(country_code) or LineType(plans.PhoneNumberType.to_string(kind).lower())
     return Recipient(f"+{country_code}{national}", country_code, region, national, line_type)
 
 
 def _significant(number: PhoneNumber) -> str:
-    from phonenumbers import national_significant_number
-
-    return str(national_significant_number(number))
+    return str(_plans().national_significant_number(number))
 
 
 def regions() -> frozenset[str]:
     """ISO 3166 regions whose numbers can be read."""
-    from phonenumbers import SUPPORTED_REGIONS
+    return frozenset(_plans().SUPPORTED_REGIONS)
 
-    return frozenset(SUPPORTED_REGIONS)
+
+@cache
+def _plans() -> Any:
+    """phonenumbers. Imported on first use: it takes longer than the rest of the command line's start."""
+    import phonenumbers
+
+    return phonenumbers

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
 
 from otp_service import codes, recipient, snapshot
 from otp_service.admission import Admission
@@ -91,11 +91,12 @@ class Sending:
         buckets = () if test else self._charging.buckets(client, request, to)
         record = self._records.new(id, client, request, to, buckets)
         device = str(record.fields.get("device", ""))
-        terms = replace(self._terms(client, id, policy, nonce, test, route), device=device)
         guard = None if test else self._guard.terms(to, id.prefix)
-        terms = replace(terms, channel=request.channel or "", guard=guard, **_asked(request.asking))
+        terms = self._terms(client, id, policy, nonce, test, route, request.asking)._replace(
+            channel=request.channel or "", device=device, guard=guard
+        )
         with self._charged(client, test, to, policy, buckets, nonce) as prior:
-            done = self._follow(id, client, request, to, record, replace(terms, prior=prior))
+            done = self._follow(id, client, request, to, record, _held_by(terms, prior))
         return self._awaited(client, done, request.asking.wait)
 
     def _follow(
@@ -134,16 +135,16 @@ class Sending:
             channel = request.channel or ("" if request.exclude_last else view.channel)
             number, test = recipient.parse(to, "") if to else None, self._test_number(to)
             route = self._route(client.name, view.row.purpose, number, channel) if number else ()
-            terms = self._terms(client, id, policy, nonce, test, route)
-            terms = replace(terms, channel=channel, device=view.device, **_asked(request.asking))
+            terms = self._terms(client, id, policy, nonce, test, route, request.asking)
+            terms = terms._replace(channel=channel, device=view.device)
             if number and not test:
-                terms = replace(terms, guard=self._guard.terms(number, id.prefix, of_pending=True))
+                terms = terms._replace(guard=self._guard.terms(number, id.prefix, of_pending=True))
             if request.exclude_last:
-                terms = replace(terms, avoid=_last_channel(view))
+                terms = terms._replace(avoid=_last_channel(view))
             if policy.resend == "rotate":
                 terms = self._rotate(view, id, terms)
             with self._charged(client, test, number, policy, view.buckets, nonce) as prior:
-                result = self._store.resend(id, client.name, view.scope, replace(terms, prior=prior))
+                result = self._store.resend(id, client.name, view.scope, _held_by(terms, prior))
                 result = self._noted(number, result) if number else result
                 if not isinstance(result, Moved):
                     return self._awaited(client, self._resent(id, result), request.asking.wait)
@@ -180,7 +181,7 @@ class Sending:
             row = self._store.view(id, client.name).row
         except StoreDown:
             return done  # it was started: that answer must not be lost
-        return replace(done, row=replace(row, result=done.row.result))
+        return done._replace(row=row._replace(result=done.row.result))
 
     # --- what a send consists of ----------------------------------------------------------------------------------
 
@@ -192,6 +193,7 @@ class Sending:
         nonce: str,
         test: TestNumber | None,
         route: Sequence[ChannelRule],
+        asking: Asking,
     ) -> SendTerms:
         """A test number costs nothing and reaches nobody: no cooldown, no window."""
         refusing = route if all(rule.strict for rule in route) else ()
@@ -201,12 +203,14 @@ class Sending:
             windows="" if test else self._recipient_windows,
             prefix_windows="" if test else self._prefix_windows,
             disable_after=self._rules.limits.disable_after,
-            cooldowns="0" if test else " ".join(str(seconds * 1000) for seconds in policy.cooldown),
+            cooldowns="0" if test else _cooldowns(policy.cooldown),
             max_sends=policy.max_sends,
             outbox_max=self._rules.outbox_max,
             queue=test is None,
             route=tuple(rule.name for rule in route),
             channel_windows=tuple((rule.name, window_terms(rule.recipient_windows)) for rule in refusing),
+            request_id=asking.request_id,
+            wait=asking.wait > 0,
         )
 
     def _rotate_current(self, current: VerificationId, client: Client, terms: SendTerms) -> SendTerms:
@@ -225,7 +229,7 @@ class Sending:
         binding = view.binding if view.deliver else codes.new_seed()
         kid, counter = view.row.kid, view.counter + 1
         code = self._keyring.code(kid, id.text, view.seed, counter, view.row.code_length)
-        return replace(terms, rotated=(counter, self._keyring.digest(kid, binding, code)))
+        return terms._replace(rotated=(counter, self._keyring.digest(kid, binding, code)))
 
     def _test_number(self, e164: str) -> TestNumber | None:
         return self._rules.test_numbers.get(e164)
@@ -244,7 +248,7 @@ class Sending:
             level = guarded.level if guarded and guarded.level else Level.PREFIX
             raise snapshot.rate_limited(self._keyring, "", Refused(level, suspicious.wait, None))
         self._excuse(client, request, terms.nonce, guarded.reason if guarded and guarded.reason else "")
-        return replace(terms, guard=replace(terms.guard, excused=True))
+        return terms._replace(guard=replace(terms.guard, excused=True))
 
     def _noted(self, to: Recipient, result: Sent) -> Sent:
         """The same, after the guard was told what the store made of a send; no part of it belongs to the answer."""
@@ -255,7 +259,7 @@ class Sending:
             return replace(result, guard=None)
         elif isinstance(result, Row) and isinstance(result.guard, Guarded):
             self._guard.sent(to, result.guard, result.expires)
-            return replace(result, guard=None)
+            return result._replace(guard=None)
         return result
 
     def _done(self, id: VerificationId, result: Row | Refused | Disabled) -> Done:
@@ -273,8 +277,14 @@ class Sending:
         return done
 
 
-def _asked(asking: Asking) -> dict[str, Any]:
-    return {"request_id": asking.request_id, "wait": asking.wait > 0}
+@lru_cache(maxsize=256)
+def _cooldowns(seconds: tuple[int, ...]) -> str:
+    """In milliseconds."""
+    return " ".join(str(one * 1000) for one in seconds)
+
+
+def _held_by(terms: SendTerms, prior: Prior) -> SendTerms:
+    return terms._replace(prior=prior) if prior.wait else terms
 
 
 def _last_channel(view: View) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -53,8 +54,7 @@ class Try:
     """The gateway's own, for the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """A snapshot at `now`. Times are milliseconds since the epoch, by Redis's clock."""
 
     id: str
@@ -74,7 +74,7 @@ class Verification:
     test: bool = False
     """A configured test number: nothing was or will be sent."""
     metadata: Mapping[str, str] | None = None
-    tries: tuple[Try, ...] = field(default=())
+    tries: tuple[Try, ...] = ()
 
     @property
     def sends_left(self) -> int:

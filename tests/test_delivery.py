@@ -11,7 +11,7 @@ import pytest
 from otp_service.ports import Message, Outcome, Reason, TryResult
 from otp_service.recipient import parse
 from otp_service.verification import Delivery, Status
-from tests.world import NUMBER, SHOP, World, refused, silent, until
+from tests.world import NUMBER, SHOP, World, fields_of, refused, silent, until
 
 UNKNOWN = TryResult(Outcome.UNKNOWN, Reason.ANSWER)
 LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
@@ -138,9 +138,9 @@ def test_a_worker_ends_what_has_expired_and_the_seed_goes_with_it(world: World) 
     world.move_clock(301)
     world.deliver()
     [record] = world.server.client.keys("*:v:*")
-    fields = world.server.client.hgetall(record)
-    assert fields[b"status"] == b"expired"
-    assert not {b"seed", b"to", b"binding", b"d0"} & fields.keys()
+    fields = fields_of(world.server.client, record)
+    assert fields["status"] == b"expired"
+    assert not {"seed", "to", "binding", "d0"} & fields.keys()
     assert world.get(started.verification.id).delivery is Delivery.UNCONFIRMED
 
 

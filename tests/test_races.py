@@ -12,6 +12,7 @@ import pytest
 
 from otp_service.errors import Problem, RateLimited
 from otp_service.policy import Limits, Window
+from otp_service.store.fields import RECORD
 from otp_service.verification import Status
 from otp_service.verifier import ResendRequest, TokenRequest
 from tests.world import NUMBER, SHOP, UNLIMITED, Server, World
@@ -128,7 +129,7 @@ def test_starts_with_other_contexts_leave_one_pending_and_the_rest_canceled(unli
     said = together(calls, threads=8)
     assert said["ok"] + said["unavailable"] == 24
     statuses = Counter(
-        unlimited.server.client.hget(record, "status") for record in unlimited.server.client.keys("*:v:*")
+        unlimited.server.client.hget(record, RECORD["status"]) for record in unlimited.server.client.keys("*:v:*")
     )
     assert statuses[b"pending"] == 1
     assert statuses[b"canceled"] == said["ok"] - 1

@@ -22,7 +22,7 @@ from otp_service.policy import Limits, Window
 from otp_service.ports import Begun, Candidate, NoChannel, Outcome, Reason, TryResult, Verdict
 from otp_service.verification import OPEN_DELIVERIES, Status
 from otp_service.verifier import ResendRequest
-from tests.world import ACCEPTED, SHOP, Server, World
+from tests.world import ACCEPTED, SHOP, Server, World, fields_of
 
 # Small, so that a short run meets every limit.
 TTL, COOLDOWN, ATTEMPTS, SENDS, FAILURES = 600, 30, 3, 3, 4
@@ -254,10 +254,10 @@ class Lives(RuleBasedStateMachine):
             if client.pttl(key) == -1:
                 assert key.endswith((b":outbox", b":due", b":later"))
         for record in client.keys("*:v:*"):
-            fields = client.hgetall(record)
-            if fields[b"status"] != b"pending":
-                assert not {b"seed", b"to", b"binding"} & fields.keys()
-                assert not [name for name in fields if name[:1] == b"d" and name[1:].isdigit()]
+            fields = fields_of(client, record)
+            if fields["status"] != b"pending":
+                assert not {"seed", "to", "binding"} & fields.keys()
+                assert not [name for name in fields if name[:1] == "d" and name[1:].isdigit()]
 
     def teardown(self) -> None:
         """When time has passed and a worker has run, every send has come to one end and nothing waits."""

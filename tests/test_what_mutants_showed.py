@@ -20,6 +20,7 @@ from otp_service.errors import (
 from otp_service.policy import EVERYBODY, TestNumber, Window
 from otp_service.ports import Bucket, Charge, Prior, Sent, StoreDown
 from otp_service.store import RedisStore
+from otp_service.store.fields import RECORD
 from otp_service.verifier import Idempotency, ResendRequest, StartRequest, Verifier
 from tests.world import BANK, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World, limited, refusal
 
@@ -389,4 +390,4 @@ class TestRotatedCodes:
         slow = Verifier(Overtaken(server.client, scripts=MOVABLE), world.keyring, world.rules)
         assert slow.start(SHOP, StartRequest(NUMBER, "login")).verification.sends == 3
         [record] = server.client.keys(f"*:v:{id}")
-        assert server.client.hget(record, "counter") == b"2"
+        assert server.client.hget(record, RECORD["counter"]) == b"2"

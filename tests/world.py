@@ -33,6 +33,7 @@ from otp_service.store import (
     RedisStore,
     Trips,
 )
+from otp_service.store.fields import RECORD
 from otp_service.store.scripts import SCRIPTS, Script, retaining
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -96,6 +97,12 @@ class FakeGateway:
     @property
     def codes(self) -> list[str]:
         return [re.findall(r"[0-9]{6,10}", message.text)[0] for message in self.inbox]
+
+
+def fields_of(client: redis.Redis, record: str | bytes) -> dict[str, bytes]:
+    """What a verification's record holds, by the names that the scripts have for it."""
+    names = {short: name for name, short in RECORD.items()}
+    return {names.get(field.decode(), field.decode()): value for field, value in client.hgetall(record).items()}
 
 
 def silent(seconds: float, then: TryResult = ACCEPTED) -> Callable[[], Awaitable[TryResult]]:
@@ -200,7 +207,7 @@ class World:
         parsed = self.keyring.parse_id(id)
         assert parsed is not None
         record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
-        kid, seed, length = self.server.client.hmget(record, "kid", "seed", "code_length")
+        kid, seed, length = self.server.client.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
         return self.keyring.code(kid.decode(), id, seed, counter, int(length))
 
     def wrong_code(self, id: str) -> str:

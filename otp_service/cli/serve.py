@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otp_service import wiring
+from otp_service import metrics, wiring
 from otp_service.cli.addresses import is_free, own_or_free
 from otp_service.cli.admin_server import serve_admin
 from otp_service.cli.api_server import GRACE_SECONDS, ApiServer, Draining
@@ -20,7 +21,7 @@ from otp_service.cli.reloading import Asked, Reloader, Site, Source, keep_up
 from otp_service.cli.server_check import server_is_fit, watch_server
 from otp_service.config import Config
 from otp_service.config.fields import Address
-from otp_service.logs import configure_logs, hear_everything
+from otp_service.logs import configure_logs, hear_everything, write_beside, write_rest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -73,6 +74,9 @@ def run_api(loaded: Config, admin: Address, threads: int, grace: float, source: 
         return wiring.build_app(config, verifier, draining), wiring.build_admin(config, verifier.store_is_up, draining)
 
     def load() -> WSGIApplication:
+        # Exits of such a child run no atexit.
+        multiprocessing.util.Finalize(None, write_rest, exitpriority=0)
+        write_beside(metrics.LOG_LINES_LOST.inc)
         if not is_fit:
             watch_server(loaded)
         api, administration = map(Site, build(loaded))

@@ -12,6 +12,7 @@ from otp_service import wiring
 from otp_service.cli.options import warn
 from otp_service.config import Config
 from otp_service.errors import ConfigError
+from otp_service.logs import write_rest
 from otp_service.store.facts import Unreachable
 
 _AGAIN_SECONDS = 1.0
@@ -47,6 +48,7 @@ def _ask_until_answered(loaded: Config) -> None:
             time.sleep(_AGAIN_SECONDS)
         except ConfigError as error:
             _log.critical("stopped", reason=str(error))
+            write_rest()
             os._exit(1)
         else:
             return

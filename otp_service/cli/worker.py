@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otp_service import wiring
+from otp_service import metrics, wiring
 from otp_service.cli.admin_server import serve_admin
 from otp_service.cli.options import config_option, meant, warn_about
 from otp_service.cli.processes import leave_no_core
@@ -21,7 +21,7 @@ from otp_service.config import Config
 from otp_service.config.fields import Address
 from otp_service.delivery.shifts import Shifts
 from otp_service.delivery.worker import BLOCK_MS
-from otp_service.logs import configure_logs, hear_everything
+from otp_service.logs import configure_logs, hear_everything, write_beside, write_rest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -64,7 +64,12 @@ def run_worker(loaded: Config, admin: Address, source: Source | None = None) -> 
             await _keep_up(Reloader(source, loaded, asked), shifts, site)
         await shifts.ended()
 
-    asyncio.run(work())
+    # From here on nothing forks; a stderr that nobody reads must not hold up the loop.
+    write_beside(metrics.LOG_LINES_LOST.inc)
+    try:
+        asyncio.run(work())
+    finally:
+        write_rest()
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from otp_service.keyring import VerificationId
 from otp_service.ports.guard import GuardTerms
@@ -38,8 +39,7 @@ class Prior:
     wait: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SendTerms:
+class SendTerms(NamedTuple):
     """What start and resend hold a send against."""
 
     nonce: str
@@ -73,8 +73,7 @@ class SendTerms:
     """Counter and digest of the new code, where the purpose rotates."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(NamedTuple):
     """A verification to be. Only what is set here can ever be at rest."""
 
     id: VerificationId
@@ -87,8 +86,7 @@ class NewRecord:
     fields: Mapping[str, str | bytes | int]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One check, as the store sees it."""
 
     id: VerificationId

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from otp_service.keyring import VerificationId
 from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
@@ -16,9 +16,12 @@ class StoreDown(Exception):
     """Redis did not answer, or can't take a write: nothing is known of what was asked. We fail closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A record as one script saw it: `result` is what that script did. Times are milliseconds, Redis's clock."""
+class Row(NamedTuple):
+    """A record as one script saw it: `result` is what that script did. Times are milliseconds, Redis's clock.
+
+    A tuple, as are its neighbours on the path of a check or a start: a frozen dataclass of twenty fields takes six
+    microseconds to make, and to alter as long again.
+    """
 
     result: str
     now: int

@@ -31,7 +31,7 @@ class Line:
     client: redis.Redis
     scripts: Mapping[str, Script]
     lane: Lane | None = None
-    """For single scripts; without one redis-py asks, which costs more."""
+    """Without one redis-py asks, which costs more."""
     replica_within: int = 0
     """Milliseconds that a replica has to confirm an awaited transition; 0: none is asked."""
 
@@ -44,18 +44,11 @@ class Line:
         return replies
 
     def call(self, *command: str) -> Any:
-        return self._asked(command[0], lambda: self.client.execute_command(*command))  # type: ignore[no-untyped-call]
+        return self._asked(command[0], lambda: self._ask(*command))
 
     def call_each(self, commands: Sequence[Sequence[str]]) -> list[Any]:
         """In one round trip."""
-
-        def ask() -> list[Any]:
-            pipeline = self.client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipeline.execute()
-
-        replies: list[Any] = self._asked(commands[0][0], ask)
+        replies: list[Any] = self._asked(commands[0][0], lambda: _none_refused(self._ask_each(commands)))
         return replies
 
     def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
@@ -82,35 +75,36 @@ class Line:
     def _ask(self, *words: str | bytes | int) -> Any:
         if self.lane is None:
             return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
-        reply = self.lane.ask(pack_command(words))[0]  # type: ignore[arg-type]
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return _none_refused(self.lane.ask(pack_command(words)))[0]  # type: ignore[arg-type]
+
+    def _ask_each(self, commands: Sequence[Arguments]) -> list[Any]:
+        """The replies, refusals among them."""
+        if self.lane is None:
+            pipeline = self.client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipeline.execute(raise_on_error=False)
+        packed = b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
+        return self.lane.ask(packed, len(commands))
 
     def _ask_replicated(self, *words: str | bytes | int) -> Any:
         """A transition, and on the same connection whether a replica has it: one trip. Raises StoreDown if none has."""
-        wait = ("WAIT", 1, self.replica_within)
-        if self.lane is None:
-            pipeline = self.client.pipeline(transaction=False)
-            for command in (words, wait):
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            replies = pipeline.execute(raise_on_error=False)
-        else:
-            replies = self.lane.ask(pack_command(words) + pack_command(wait), 2)  # type: ignore[arg-type]
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+        replies = _none_refused(self._ask_each([words, ("WAIT", 1, self.replica_within)]))
         require_replica(replies[1])
         return replies[0]
 
     def _evaluate_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
-        pipeline = self.client.pipeline(transaction=False)
-        for name, keys, arguments in calls:
-            pipeline.evalsha(self.scripts[name].sha, len(keys), *keys, *arguments)
-        replies = pipeline.execute(raise_on_error=False)
+        replies = self._ask_each(
+            [("EVALSHA", self.scripts[name].sha, len(keys), *keys, *arguments) for name, keys, arguments in calls]
+        )
         for n, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
                 replies[n] = self._evaluate(*calls[n])
-            elif isinstance(reply, Exception):
-                raise reply
-        return replies
+        return _none_refused(replies)
+
+
+def _none_refused(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies

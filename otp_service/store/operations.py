@@ -25,6 +25,7 @@ from otp_service.ports import (
 )
 from otp_service.store import common_limits
 from otp_service.store.connection import asked
+from otp_service.store.fields import RECORD
 from otp_service.store.figures import in_the_last_hour, spans
 from otp_service.store.keys import Keys
 from otp_service.store.redis_presence import SILENT_MS
@@ -89,7 +90,7 @@ class RedisOperations:
         ]
 
     def client_of(self, id: VerificationId) -> str | None:
-        client = asked(lambda: self._client.hget(self._keys.record(id.partition, id.text), "client"))
+        client = asked(lambda: self._client.hget(self._keys.record(id.partition, id.text), RECORD["client"]))
         return text(client) if client else None
 
     def hindrances(self, origin: Origin, limits: RecipientLimits) -> tuple[int, Sequence[Hindrance]]:

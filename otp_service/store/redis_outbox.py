@@ -27,6 +27,7 @@ from otp_service.ports import (
 from otp_service.retention import Retention
 from otp_service.store.connection import Lost
 from otp_service.store.entries import GROUP, Entries
+from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -123,7 +124,8 @@ class RedisOutbox:
         await self._trips.script("tell", keys, [entry.send])
 
     async def recipient(self, entry: Entry) -> tuple[str, bytes] | None:
-        kid, to = await self._trips.command("HMGET", self._keys.record(entry.partition, entry.id), "kid", "to")
+        record = self._keys.record(entry.partition, entry.id)
+        kid, to = await self._trips.command("HMGET", record, RECORD["kid"], RECORD["to"])
         return (text(kid), to) if kid and to else None
 
     # --- reports --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from otp_service.keyring import Keyring, VerificationId
 from otp_service.ports import Busy, Erased, Held, HeldVerification, Holding, Subject
 from otp_service.store.connection import asked
 from otp_service.store.entries import GROUP
+from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.look import Look
 from otp_service.store.rows import text
@@ -69,7 +70,8 @@ class RedisPersonalData:
     def _verification(self, id: VerificationId) -> HeldVerification:
         tries = self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1)
         record = self._keys.record(id.partition, id.text)
-        client, *kept = (text(value or b"") for value in self._client.hmget(record, "client", *_FACTS))
+        fields = [RECORD[name] for name in ("client", *_FACTS)]
+        client, *kept = (text(value or b"") for value in self._client.hmget(record, *fields))
         facts = {name: value for name, value in zip(_FACTS, kept, strict=True) if value}
         return HeldVerification(client, id.text, facts, tries)
 
@@ -168,7 +170,7 @@ class RedisPersonalData:
         found = {}
         for id in ids:
             record = self._keys.record(id.partition, id.text)
-            scope = text(self._client.hget(record, "scope") or b"")
+            scope = text(self._client.hget(record, RECORD["scope"]) or b"")
             named = self._keys.scope(id.partition, scope) if scope else look.scopes.get(id, record)
             found[id.text] = (
                 record,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import cast
 
 import redis
@@ -29,6 +28,7 @@ from otp_service.ports import (
     Unbound,
     View,
 )
+from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.lane import Lane
 from otp_service.store.line import Arguments, Line
@@ -79,7 +79,7 @@ class RedisStore:
             *arguments_of(terms),
         ]
         for name, value in record.fields.items():
-            arguments += (name, value)
+            arguments += (RECORD[name], value)
         return answered(self._line.run("start", keys, arguments))
 
     def resend(self, id: VerificationId, client: str, scope: str, terms: SendTerms) -> Sent:
@@ -128,7 +128,7 @@ class RedisStore:
         if len(reply) > 4 and reply[3]:
             self._give_back(buckets(text(reply[3])), [text(nonce) for nonce in reply[4]])
         if len(reply) > 5:
-            return replace(row(reply), guard=approval(reply[5]))
+            return row(reply, approval(reply[5]))
         return cast(Row | Refused | Disabled, answered(reply))
 
     def _give_back(self, charged: Sequence[Bucket], nonces: Sequence[str]) -> None:

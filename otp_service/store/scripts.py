@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from otp_service.retention import Retention
+from otp_service.store.fields import RECORD
 
 _PRELUDES = {
     "start": ("common", "windows", "queue", "pumping", "guard", "sends"),
@@ -25,6 +26,7 @@ _PRELUDES = {
 }
 _RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries", "KNOWN": "approved"}
 """Constants of the preludes that a deployment may set, and what `Retention` calls them."""
+_FIELD = re.compile(r"\bF\.([a-z_]+)")
 _NAMES = (
     "start",
     "resend",
@@ -82,12 +84,14 @@ class Script:
 
 
 def _script(name: str) -> Script:
-    text = "\n".join(_read(part) for part in (*_PRELUDES.get(name, ("common",)), name))
+    text = "\n".join(source(part) for part in (*_PRELUDES.get(name, ("common",)), name))
     return Script(text, Script.sha_of(text))
 
 
-def _read(name: str) -> str:
-    return resources.files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+def source(name: str) -> str:
+    """What one file says, with the names that fields have in Redis."""
+    text = resources.files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8")
+    return _FIELD.sub(lambda found: f"'{RECORD[found[1]]}'", text)
 
 
 SCRIPTS: Mapping[str, Script] = {name: _script(name) for name in _NAMES}
@@ -103,7 +107,7 @@ def retaining(retention: Retention, fenced: bool = False) -> Mapping[str, Script
 
 def _with(text: str, retention: Retention, fenced: bool) -> Script:
     if fenced:
-        text = text.replace("local FENCED = false\n", _read("fence"))
+        text = text.replace("local FENCED = false\n", source("fence"))
     for constant, kept in _RETAINED.items():
         text = re.sub(
             rf"^local {constant} = \d+$", f"local {constant} = {getattr(retention, kept)}", text, flags=re.MULTILINE

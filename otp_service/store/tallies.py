@@ -9,6 +9,7 @@ import redis
 from otp_service.policy import Window
 from otp_service.ports import Origin, RecipientLimits, Tally
 from otp_service.store.connection import asked
+from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS
@@ -44,7 +45,7 @@ class RedisTallies:
         devices = [text(one) for one in asked(self._client.zrange, keys.devices(partition, owner), 0, -1)]
         gone |= {keys.failed(partition, owner), *(keys.device_failures(partition, owner, one) for one in devices)}
         for id in asked(self._client.lrange, keys.recent(partition, owner), 0, -1):
-            scope = asked(self._client.hget, keys.record(partition, text(id)), "scope")
+            scope = asked(self._client.hget, keys.record(partition, text(id)), RECORD["scope"])
             if scope:
                 # The scope still names what pends; only its cooldown goes, and the row of sends behind it.
                 asked(self._client.hdel, keys.scope(partition, text(scope)), "until", "sends")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from otp_service.ports import (
@@ -90,7 +89,7 @@ def answered(reply: Reply) -> Sent:
             return Disabled(row(reply[1]) if reply[1] else None)
         case b"missing":
             raise Missing
-    return replace(row(reply), guard=guarded(reply[3:])) if len(reply) > 3 else row(reply)
+    return row(reply, guarded(reply[3:]))
 
 
 def guarded(rest: Sequence[Any]) -> Guarded | None:

@@ -54,7 +54,8 @@ def create_app(service: Service) -> Flask:
     app.before_request(_note_the_route(app))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _mistake)
-    app.wsgi_app = Edge(Front(service, app.wsgi_app), service.draining)  # type: ignore[method-assign]
+    calls = Front(service, app.wsgi_app) if service.fast_path else app.wsgi_app
+    app.wsgi_app = Edge(calls, service.draining)  # type: ignore[method-assign]
     return app
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from otp_service import codes, metrics
@@ -37,10 +36,10 @@ _REPLAYED = ("Idempotent-Replayed", "true")
 
 def start(verifier: Verifier, client: Client, request: Request) -> Response:
     body = json_body.read(request)
-    asked = StartBody.read(json_body.parse(body)).request()
+    asked = StartBody.read(json_body.parse(body))
     with waiting(request.prefer) as seconds:
-        asked = replace(asked, asking=Asking(request.request_id, seconds))
-        started = verifier.start(client, asked, _idempotency(request, body))
+        starting = asked.request(Asking(request.request_id, seconds))
+        started = verifier.start(client, starting, _idempotency(request, body))
     headers = _sent(started, seconds)
     if started.created:
         headers += (("Location", f"/v1/verifications/{started.verification.id}"),)
@@ -54,10 +53,10 @@ def get(verifier: Verifier, client: Client, request: Request) -> Response:
 
 def resend(verifier: Verifier, client: Client, request: Request) -> Response:
     body = json_body.read_optional(request)
-    asked = ResendBody.read(json_body.parse(body)).request()
+    asked = ResendBody.read(json_body.parse(body))
     with waiting(request.prefer) as seconds:
-        asked = replace(asked, asking=Asking(request.request_id, seconds))
-        sent = verifier.resend(client, request.verification_id, asked, _idempotency(request, body))
+        resending = asked.request(Asking(request.request_id, seconds))
+        sent = verifier.resend(client, request.verification_id, resending, _idempotency(request, body))
     return json_response(200, _shown(sent), *_sent(sent, seconds))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from otp_service.calls import CheckRequest, ResendRequest, StartRequest, TokenRequest
+from otp_service.calls import Asking, CheckRequest, ResendRequest, StartRequest, TokenRequest
 from otp_service.errors import InvalidRequest
 from otp_service.web.field_errors import CONTROL_FREE, LANGUAGE_TAG, field_errors
 
@@ -106,8 +106,8 @@ class StartBody(Body):
         "JSON object of `getValidate()`, as a string. Not looked at where none is needed.",
     )
 
-    def request(self) -> StartRequest:
-        return StartRequest(**{**self.__dict__, "deliver": self.deliver is not False})
+    def request(self, asking: Asking) -> StartRequest:
+        return StartRequest(**{**self.__dict__, "deliver": self.deliver is not False}, asking=asking)
 
 
 class ResendBody(Body):
@@ -118,8 +118,8 @@ class ResendBody(Body):
     )
     exclude_last: bool | None = Field(None, description="`true`: not by the channel that was tried last.")
 
-    def request(self) -> ResendRequest:
-        return ResendRequest(self.channel, self.exclude_last is True)
+    def request(self, asking: Asking) -> ResendRequest:
+        return ResendRequest(self.channel, self.exclude_last is True, asking)
 
 
 Code = Annotated[

@@ -54,7 +54,8 @@ def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] =
 
     pushes = build_push_desk(config, build_keyring(config))
 
-    return create_app(Service(verifier, build_client_keys(config), draining, __version__, pushes))
+    keys = build_client_keys(config)
+    return create_app(Service(verifier, keys, draining, __version__, pushes, config.service.fast_path))
 
 
 def app() -> Flask:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from otp_service.errors import Unavailable
 from otp_service.keyring import PARTITIONS
 from tests.attacks.thief import contents, files, watched, write_down_everything
-from tests.world import UNLIMITED, Server, World
+from tests.world import UNLIMITED, Server, World, fields_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("at rest")]
 
@@ -149,9 +149,9 @@ def test_a_full_dump_without_the_keys_yields_no_code_where_salted_hashes_yield_a
     for n in range(RECORDS):
         id = world.start(f"138{n:08d}").verification.id
         [key] = [f"otp:{{{parsed.partition:02d}}}:v:{id}" for parsed in [world.keyring.parse_id(id)] if parsed]
-        record = world.server.client.hgetall(key)
-        salted = hashlib.sha256(record[b"seed"] + world.code_of(id).encode()).digest()[:_LENGTH]
-        jobs.append((record[b"seed"], list(record.values()), salted))
+        record = fields_of(world.server.client, key)
+        salted = hashlib.sha256(record["seed"] + world.code_of(id).encode()).digest()[:_LENGTH]
+        jobs.append((record["seed"], list(record.values()), salted))
     with multiprocessing.get_context("spawn").Pool() as pool:
         counted = list(pool.imap_unordered(searched, jobs))
     assert (sum(own for own, _ in counted), sum(control for _, control in counted)) == (0, RECORDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -322,7 +321,7 @@ def ahead(world: World, token: str, seconds: int) -> str:
     """The same approval, minted by a node whose clock is ahead by so much."""
     key = world.keyring.token_key("a", "shop", "login")
     facts = tokens.read(token, key, world.store.now() // 1000)
-    later = replace(facts, approved_at=facts.approved_at + seconds, expires_at=facts.expires_at + seconds)
+    later = facts._replace(approved_at=facts.approved_at + seconds, expires_at=facts.expires_at + seconds)
     return tokens.mint("a", key, later)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from otp_service.api_keys import is_well_formed, new_key
+from otp_service.store.fields import RECORD
 from tests.attacks.conftest import Apis
 from tests.attacks.wire import Answer, Line, never_given, post
 from tests.world import World
@@ -65,7 +66,7 @@ class Scene:
         """A verification that bears as many wrong codes as are asked for."""
         id = self.world.start(f"+86138{number:08d}", deliver=deliver).verification.id
         [record] = self.world.server.client.keys(f"*:v:{id}")
-        self.world.server.client.hset(record, "max_attempts", 10 * _ROUNDS)
+        self.world.server.client.hset(record, RECORD["max_attempts"], 10 * _ROUNDS)
         return id
 
 

@@ -14,6 +14,7 @@ from otp_service.cli import findings
 from otp_service.config import Config
 from otp_service.errors import AlreadyApproved, CodeMismatch, ConfigError, Expired, TokenInvalid, TokenUsed, Unavailable
 from otp_service.idempotency import new_nonce
+from otp_service.store.fields import RECORD
 from otp_service.verification import Status
 from otp_service.verifier import CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest, Verifier
 from tests.cli.processes import until
@@ -77,15 +78,15 @@ def test_what_somebody_was_told_of_stands_on_the_replica(two: Pair) -> None:
     code = world.code_of(id)
     with pytest.raises(CodeMismatch):
         world.check(id, world.wrong_code(id))
-    assert two.replica.client.hget(key, "attempts") == b"1"
+    assert two.replica.client.hget(key, RECORD["attempts"]) == b"1"
     token = world.check(id, code).token
-    assert two.replica.client.hget(key, "status") == b"approved"
+    assert two.replica.client.hget(key, RECORD["status"]) == b"approved"
     world.verifier.verify_token(SHOP, TokenRequest(token, "login", NUMBER, consume=True))
-    assert two.replica.client.hexists(key, "used")
+    assert two.replica.client.hexists(key, RECORD["used"])
     other = world.start(purpose="signup").verification.id
     assert world.verifier.cancel(SHOP, other).status is Status.CANCELED
     [key] = two.replica.client.keys(f"*:v:{other}")
-    assert two.replica.client.hget(key, "status") == b"canceled"
+    assert two.replica.client.hget(key, RECORD["status"]) == b"canceled"
 
 
 class TestTheConfiguration:

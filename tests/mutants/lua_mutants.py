@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -198,7 +197,7 @@ def _is_wanted(mutant: Mutant, wanted: Sequence[str]) -> bool:
 
 
 def _read(script: str) -> str:
-    return resources.files("otp_service.store").joinpath("lua", f"{script}.lua").read_text("utf-8")
+    return scripts.source(script)
 
 
 def _equivalents() -> set[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from otp_service.logs import redact
 from otp_service.masking import fit_id, fit_to_keep
 from otp_service.metrics import LEVELS, Level, Levels
 from otp_service.ports import Outcome, Reason, TryResult
+from otp_service.store.fields import RECORD
 from tests.world import NUMBER, World
 
 NATIONAL = NUMBER.removeprefix("+86")
@@ -70,7 +71,7 @@ def test_neither_the_line_nor_redis_holds_a_number_that_a_gateway_repeats(world:
 def test_a_send_that_nobody_was_asked_for_is_logged_too(world: World) -> None:
     """It was canceled before a worker saw it."""
     id = world.start().verification.id
-    world.server.client.hset(world.server.client.keys("*:v:*")[0], "status", "canceled")
+    world.server.client.hset(world.server.client.keys("*:v:*")[0], RECORD["status"], "canceled")
     with capture_logs() as lines:
         world.deliver()
     [line] = [line for line in lines if line["event"] == "delivery"]

@@ -49,6 +49,15 @@ def running_demo(config: Path, *options: str) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
+def service_by_flask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The same, without the fast path."""
+    config = tmp_path_factory.mktemp("by-flask") / "otp.toml"
+    config.write_text(f"[service]\nfast_path = false\n{_WIDE}")
+    with running_demo(config) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Limits are wide, so that many tests can share it."""
     config = tmp_path_factory.mktemp("service") / "otp.toml"

@@ -6,9 +6,21 @@ import uuid
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.cli.processes import until
 from tests.service.conftest import Service
+
+
+@pytest.fixture(params=["fast path", "by Flask"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def service(way: str, service: Service, request: pytest.FixtureRequest) -> Service:
+    by_flask: Service = request.getfixturevalue("service_by_flask") if way == "by Flask" else service
+    return by_flask
 
 
 def start(service: Service, to: str, **more: object) -> httpx.Response:

@@ -44,10 +44,17 @@ def verifier() -> FakeVerifier:
     return FakeVerifier()
 
 
-@pytest.fixture
-def api(verifier: FakeVerifier) -> Api:
+@pytest.fixture(params=["fast path", "by Flask"])
+def api(verifier: FakeVerifier, request: pytest.FixtureRequest) -> Api:
+    """Once as start and check are served in front of Flask, and once as Flask serves them."""
     key = new_key()
     api = Api(http=None, verifier=verifier, key=key.text)
-    service = Service(verifier, ClientKeys([(SHOP, [key.hash])]), lambda: api.draining, "1.2.3")
+    service = Service(
+        verifier,
+        ClientKeys([(SHOP, [key.hash])]),
+        lambda: api.draining,
+        "1.2.3",
+        fast_path=request.param == "fast path",
+    )
     api.http = create_app(service).test_client()
     return api

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from otp_service.calls import Checked, Enabled, Started, TokenFacts
@@ -25,7 +25,7 @@ PENDING = Verification(
     sends=1,
     max_sends=4,
 )
-APPROVED = replace(PENDING, status=Status.APPROVED)
+APPROVED = PENDING._replace(status=Status.APPROVED)
 A_TRY = Try(1, "primary", "accepted", None, "ok", "m-1", NOW, 41, "delivered")
 
 
@@ -46,7 +46,7 @@ class FakeVerifier:
 
     def get(self, client, verification_id):
         self._note("get", client, verification_id)
-        return replace(self.shown, tries=(A_TRY,))
+        return self.shown._replace(tries=(A_TRY,))
 
     def resend(self, client, verification_id, request, idempotency=None):
         self._note("resend", client, verification_id, request, idempotency)
@@ -54,19 +54,19 @@ class FakeVerifier:
 
     def check(self, client, verification_id, request, idempotency=None):
         self._note("check", client, verification_id, request, idempotency)
-        return Checked(replace(self.shown, status=Status.APPROVED), "a.b.c", replayed=self.replayed)
+        return Checked(self.shown._replace(status=Status.APPROVED), "a.b.c", replayed=self.replayed)
 
     def check_by_recipient(self, client, request, idempotency=None):
         self._note("check_by_recipient", client, request, idempotency)
-        return Checked(replace(self.shown, status=Status.APPROVED), "a.b.c", replayed=self.replayed)
+        return Checked(self.shown._replace(status=Status.APPROVED), "a.b.c", replayed=self.replayed)
 
     def cancel(self, client, verification_id):
         self._note("cancel", client, verification_id)
-        return replace(self.shown, status=Status.CANCELED)
+        return self.shown._replace(status=Status.CANCELED)
 
     def lookup(self, client, to):
         self._note("lookup", client, to)
-        return (replace(self.shown, tries=(A_TRY,)), self.shown)
+        return (self.shown._replace(tries=(A_TRY,)), self.shown)
 
     def enable(self, client, to, idempotency=None):
         self._note("enable", client, to, idempotency)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from inspect import signature
 
 import pytest
@@ -113,7 +112,7 @@ def test_t55_no_header_stands_in_for_client_ip(api):
 
 
 def test_reading_shows_every_try_and_the_metadata(api):
-    api.verifier.shown = replace(PENDING, metadata={"order": "7"})
+    api.verifier.shown = PENDING._replace(metadata={"order": "7"})
     answer = api.call("GET", "/v1/verifications/ver_1")
     assert answer.status_code == 200
     assert answer.json == VERIFICATION | {"tries": [TRY], "metadata": {"order": "7"}}
@@ -121,7 +120,7 @@ def test_reading_shows_every_try_and_the_metadata(api):
 
 
 def test_only_reading_and_checking_show_metadata(api):
-    api.verifier.shown = replace(PENDING, metadata={"order": "7"})
+    api.verifier.shown = PENDING._replace(metadata={"order": "7"})
     assert "metadata" not in api.post("/v1/verifications", {"to": NUMBER, "purpose": "login"}).json
     assert "metadata" not in api.post("/v1/verifications/ver_1/resend").json
     assert "metadata" not in api.call("DELETE", "/v1/verifications/ver_1").json
@@ -129,7 +128,7 @@ def test_only_reading_and_checking_show_metadata(api):
 
 
 def test_every_answer_about_a_test_number_says_so(api):
-    api.verifier.shown = replace(PENDING, test=True)
+    api.verifier.shown = PENDING._replace(test=True)
     assert api.post("/v1/verifications", {"to": NUMBER, "purpose": "login"}).json["test"] is True
     assert api.call("GET", "/v1/verifications/ver_1").json["test"] is True
     assert api.post("/v1/verifications/ver_1/check", {"code": "345678"}).json["test"] is True
@@ -163,7 +162,7 @@ def test_cancel_answers_with_the_ended_verification(api):
 
 
 def test_a_token_check_says_what_the_token_proves(api):
-    api.verifier.shown = replace(APPROVED, metadata={"order": "7"})
+    api.verifier.shown = APPROVED._replace(metadata={"order": "7"})
     body = {"token": "a.b.c", "purpose": "login", "to": NUMBER, "session": "s", "consume": True}
     answer = api.post("/v1/tokens/verify", body)
     assert answer.json == {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from fake_verifier import PENDING
 
@@ -71,14 +69,14 @@ def test_each_problem_is_answered_as_rfc_9457_says(api, problem):
 
 
 def test_a_wrong_code_carries_the_attempts_left_twice(api):
-    api.verifier.refusal = errors.CodeMismatch("no", verification=replace(PENDING, attempts_left=2))
+    api.verifier.refusal = errors.CodeMismatch("no", verification=PENDING._replace(attempts_left=2))
     answer = api.post("/v1/verifications/ver_1/check", {"code": "345678"})
     assert answer.status_code == 422
     assert answer.json["attempts_left"] == answer.json["verification"]["attempts_left"] == 2
 
 
 def test_an_ended_verification_is_shown_with_its_end(api):
-    api.verifier.refusal = errors.Exhausted("over", verification=replace(PENDING, status=Status.EXHAUSTED))
+    api.verifier.refusal = errors.Exhausted("over", verification=PENDING._replace(status=Status.EXHAUSTED))
     answer = api.post("/v1/verifications/ver_1/check", {"code": "345678"})
     assert (answer.status_code, answer.json["verification"]["status"]) == (410, "exhausted")
     assert "attempts_left" not in answer.json

@@ -12,7 +12,7 @@ local nonce, id, client, purpose, bindings, wrong, windows, disable_after, devic
 local now = clock()
 go_on_without_memory(record)
 
-local r = redis.call('HMGET', record, 'client', 'bindings', 'code_length', 'purpose', 'kid', 'valid_from', 'valid_to')
+local r = redis.call('HMGET', record, F.client, F.bindings, F.code_length, F.purpose, F.kid, F.valid_from, F.valid_to)
 if r[1] ~= client then return {'missing'} end
 local again = replay(record, nonce)
 if again then return again end
@@ -52,11 +52,11 @@ if wrong ~= '1' and (purpose == '' or purpose == r[4]) then
 end
 
 if right then
-  redis.call('HSET', record, 'approved', int(now), 'token', nonce)
+  redis.call('HSET', record, F.approved, int(now), F.token, nonce)
   finish(k, id, now, 'approved')
   redis.call('DEL', k.failed)
   -- Nobody's handset is behind a test number.
-  if not redis.call('HGET', record, 'test') then
+  if not redis.call('HGET', record, F.test) then
     redis.call('SET', k.approved, '1', 'PX', KNOWN)
     if device ~= '' then
       redis.call('ZADD', k.devices, int(now), device)
@@ -68,15 +68,15 @@ if right then
   local sends = sends_of(record)
   if #sends > 0 then redis.call('ZREM', k.prefix, unpack(sends)) end
   local s = remember('approved', now, record, nonce)
-  s[4], s[5] = redis.call('HGET', record, 'buckets') or '', sends
+  s[4], s[5] = redis.call('HGET', record, F.buckets) or '', sends
   s[6] = guard_approved(k, now, guard)
   return s
 end
-local attempts = redis.call('HINCRBY', record, 'attempts', 1)
+local attempts = redis.call('HINCRBY', record, F.attempts, 1)
 count_in(failures, now, windows, nonce)
 redis.call('INCR', k.failed)
 redis.call('PEXPIRE', k.failed, FAILED)
-if attempts >= tonumber(redis.call('HGET', record, 'max_attempts')) then
+if attempts >= tonumber(redis.call('HGET', record, F.max_attempts)) then
   finish(k, id, now, 'exhausted')
 end
 return remember('mismatch', now, record, nonce)

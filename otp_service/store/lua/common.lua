@@ -27,8 +27,8 @@ end
 
 -- Those that change come first: a replay overlays them with what they were.
 local FIELDS = {
-  'status', 'delivery', 'attempts', 'sends', 'resend', 'purpose', 'created', 'expires', 'code_length', 'max_attempts',
-  'max_sends', 'kid', 'mask', 'metadata', 'test', 'token_ttl', 'approved', 'token', 'bound_to',
+  F.status, F.delivery, F.attempts, F.sends, F.resend, F.purpose, F.created, F.expires, F.code_length, F.max_attempts,
+  F.max_sends, F.kid, F.mask, F.metadata, F.test, F.token_ttl, F.approved, F.token, F.bound_to,
 }
 local CHANGING = 5
 
@@ -66,7 +66,7 @@ end
 
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
 local function emit(k, id, now, kind, channel, reason)
-  local r = redis.call('HMGET', k.record, 'listen', 'client', 'purpose', 'kid', 'mask', 'sends')
+  local r = redis.call('HMGET', k.record, F.listen, F.client, F.purpose, F.kid, F.mask, F.sends)
   if not r[1] then return end
   redis.call('XADD', k.events, 'MAXLEN', '~', EVENTS, '*', 'type', kind, 'id', id, 'client', r[2], 'purpose', r[3],
     'kid', r[4], 'mask', r[5], 'send', r[6], 'at', int(now), 'channel', channel or '', 'reason', reason or '')
@@ -74,22 +74,22 @@ end
 
 -- Every change of `delivery` goes through here, so that each is told once.
 local function deliver_state(k, id, now, delivery, channel, reason)
-  redis.call('HSET', k.record, 'delivery', delivery)
+  redis.call('HSET', k.record, F.delivery, delivery)
   if TOLD[delivery] then emit(k, id, now, 'delivery.' .. TOLD[delivery], channel, reason) end
 end
 
 -- The end of a verification: what yields the code and the number goes; the rest is a tombstone.
 local function finish(k, id, now, status)
-  local r = redis.call('HMGET', k.record, 'delivery', 'maybe')
+  local r = redis.call('HMGET', k.record, F.delivery, F.maybe)
   local delivery = r[1]
   if delivery == 'accepted' or (delivery == 'trying' and tonumber(r[2]) > 0) then
     deliver_state(k, id, now, 'unconfirmed')
   elseif delivery == 'queued' or delivery == 'trying' then
     deliver_state(k, id, now, status == 'expired' and 'expired' or 'canceled', '', status)
   end
-  redis.call('HSET', k.record, 'status', status)
+  redis.call('HSET', k.record, F.status, status)
   if status ~= 'canceled' then emit(k, id, now, 'verification.' .. status) end
-  redis.call('HDEL', k.record, 'seed', 'to', 'binding', 'd0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd8', 'd9')
+  redis.call('HDEL', k.record, F.seed, F.to, F.binding, 'd0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd8', 'd9')
   redis.call('PEXPIRE', k.record, TOMBSTONE)
   redis.call('ZREM', k.due, 'e:' .. id)
   -- A worker tells the channels that carried it: what was approved speaks for them.
@@ -99,7 +99,7 @@ end
 -- The status now, false for no record: a life that is over becomes `expired` when somebody looks. One that has not
 -- begun is over too: the clock was set back, and must not lengthen a life by more than the life.
 local function status_of(k, id, now)
-  local r = redis.call('HMGET', k.record, 'status', 'expires', 'created')
+  local r = redis.call('HMGET', k.record, F.status, F.expires, F.created)
   if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])
       or FENCED and is_fenced_off(k.record)) then
     finish(k, id, now, 'expired')

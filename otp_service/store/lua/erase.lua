@@ -23,7 +23,7 @@ for n = 5 + lists, #ARGV do
     finish(k, id, now, 'canceled')
     canceled = canceled + 1
   end
-  local r = redis.call('HMGET', record, 'sends', 'entry')
+  local r = redis.call('HMGET', record, F.sends, F.entry)
   if r[2] then
     redis.call('XACK', outbox, group, r[2])
     redis.call('XDEL', outbox, r[2])

@@ -10,6 +10,6 @@ local function lineage()
 end
 
 local function is_fenced_off(record)
-  local made_in = redis.call('HGET', record, 'lineage')
+  local made_in = redis.call('HGET', record, F.lineage)
   return made_in and made_in ~= lineage()
 end

@@ -50,15 +50,15 @@ local function guard_count(k, v, a, ends)
     return
   end
   local mine, pooled = v.noted ~= 'known', v.noted == 'new'
-  local r = redis.call('HMGET', k.record, 'guard', 'guarded', 'pooled')
-  redis.call('HSET', k.record, 'guard', r[1] or (v.noted .. ' ' .. a.region), 'guarded', (r[2] or 0) + (mine and 1 or 0),
-    'pooled', (r[3] or 0) + (pooled and 1 or 0))
+  local r = redis.call('HMGET', k.record, F.guard, F.guarded, F.pooled)
+  redis.call('HSET', k.record, F.guard, r[1] or (v.noted .. ' ' .. a.region), F.guarded, (r[2] or 0) + (mine and 1 or 0),
+    F.pooled, (r[3] or 0) + (pooled and 1 or 0))
   if mine then guard_send(k.guard, ends, 1, v.terms) end
 end
 
 -- The verification of this record was approved: what whoever keeps count of countries is to note, false for nothing.
 local function guard_approved(k, now, text)
-  local r = redis.call('HMGET', k.record, 'guard', 'guarded', 'pooled', 'expires')
+  local r = redis.call('HMGET', k.record, F.guard, F.guarded, F.pooled, F.expires)
   if text == '' or not r[1] then return false end
   local t = guard_terms(text)
   if tonumber(r[2]) > 0 then

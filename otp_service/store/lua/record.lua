@@ -14,16 +14,16 @@ if outcome == 'rejected' or outcome == 'retryable' then redis.call('ZREM', KEYS[
 
 local now = clock()
 if status_of(k, id, now) ~= 'pending' then return 1 end
-local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'counter', 'valid_from', 'wait')
+local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.counter, F.valid_from, F.wait)
 if tonumber(r[1]) ~= t.send then return 1 end
 if outcome == 'accepted' then
   if r[2] == 'trying' then deliver_state(k, id, now, 'accepted', t.channel) end
   -- `rotate`: the old codes die when a gateway has accepted the new one.
   for counter = tonumber(r[4]), tonumber(r[3]) - 1 do redis.call('HDEL', k.record, 'd' .. int(counter)) end
-  redis.call('HSET', k.record, 'valid_from', r[3])
+  redis.call('HSET', k.record, F.valid_from, r[3])
   if t.report and judge_reports(k, id, now, t) then queue(k, id, r[1], now) end
 elseif outcome ~= 'unknown' then
-  redis.call('HINCRBY', k.record, 'maybe', -1)
+  redis.call('HINCRBY', k.record, F.maybe, -1)
 end
 tell_waiting(k, KEYS[8], r[1])
 return 1

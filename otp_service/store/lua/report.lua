@@ -15,7 +15,7 @@ redis.call('LSET', k.tries, index, cjson.encode(t))
 local now = clock()
 if status_of(k, id, now) ~= 'pending' then return {'late', int(now - t.at)} end
 if judge_reports(k, id, now, t) then
-  queue(k, id, redis.call('HGET', k.record, 'sends'), now)
+  queue(k, id, redis.call('HGET', k.record, F.sends), now)
   return {'again'}
 end
 return {says, int(now - t.at)}

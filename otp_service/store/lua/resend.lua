@@ -7,13 +7,13 @@ local id, client = unpack(ARGV, 1, 2)
 local a = terms(3)
 local now = clock()
 
-if redis.call('HGET', k.record, 'client') ~= client then return {'missing'} end
+if redis.call('HGET', k.record, F.client) ~= client then return {'missing'} end
 local again = replay(k.record, a.nonce)
 if again then return again end
 local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, k.record) end
 
-local r = redis.call('HMGET', k.record, 'expires', 'sends', 'counter')
+local r = redis.call('HMGET', k.record, F.expires, F.sends, F.counter)
 if r[1] - now < MIN_LIFE_TO_RESEND then return snapshot('expired', now, k.record) end
 if a.counter ~= '' and r[3] + 1 ~= tonumber(a.counter) then return {'moved', id} end
 

@@ -54,7 +54,7 @@ local function refusal(k, now, a, record)
     {a.prior_limit, tonumber(a.prior_wait)},
   }
   if record then
-    local r = redis.call('HMGET', record, 'expires', 'sends')
+    local r = redis.call('HMGET', record, F.expires, F.sends)
     if tonumber(r[2]) >= a.max_sends then
       refusals[#refusals + 1] = {'sends', r[1] - MIN_LIFE_TO_RESEND - now + 1}
     end
@@ -78,14 +78,14 @@ end
 
 -- Count the send, start its cooldown and queue it. The scope outlives the record's tombstone only by its cooldown.
 local function send(k, now, id, sends, a)
-  if a.counter ~= '' then redis.call('HSET', k.record, 'counter', a.counter, 'd' .. a.counter, a.digest) end
+  if a.counter ~= '' then redis.call('HSET', k.record, F.counter, a.counter, 'd' .. a.counter, a.digest) end
   -- The sequence belongs to the scope as the cooldown does: neither cancel nor expiry begins it anew, an approval does.
   local nth = k.anew and 1 or (tonumber(redis.call('HGET', k.scope, 'sends') or 0) + 1)
   local cool = cooldown_after(a.cooldowns, nth)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
-  redis.call('HSET', k.record, 'delivery', delivery, 'sends', sends, 'resend', int(now + cool), 'maybe', 0,
-    'channel', a.channel, 'avoid', a.avoid, 'route', a.route, 'rid', a.rid, 'asked', int(now), 'wait', a.wait == '1' and sends or '')
+  redis.call('HSET', k.record, F.delivery, delivery, F.sends, sends, F.resend, int(now + cool), F.maybe, 0,
+    F.channel, a.channel, F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, int(now), F.wait, a.wait == '1' and sends or '')
   redis.call('HSET', k.scope, 'id', id, 'until', int(now + cool), 'sends', nth)
   local life = redis.call('PTTL', k.record)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))

@@ -8,7 +8,7 @@ local id, send, fence, entry, group, verdict, delay, channel, windows, report_in
 local now = clock()
 go_on_without_memory(k.record)
 local status = status_of(k, id, now)
-local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'maybe', 'holder', 'deliver', 'extra', 'entry')
+local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.maybe, F.holder, F.deliver, F.extra, F.entry)
 local again = r[2] == 'accepted' and r[6] == send
 local played = r[5] == '0'
 local open = status == 'pending' and r[1] == send and (r[2] == 'queued' or r[2] == 'trying' or again)
@@ -20,7 +20,7 @@ local current = r[7] == entry
 local function play_on()
   count_in(KEYS[8], now, windows, id .. ':' .. send)
   if verdict ~= 'accepted' or says == '' then return end
-  redis.call('HSET', k.record, 'said', send .. ' ' .. says .. ' ' .. channel)
+  redis.call('HSET', k.record, F.said, send .. ' ' .. says .. ' ' .. channel)
   redis.call('ZADD', k.due, int(now + report_in), 'r:' .. id)
 end
 
@@ -30,7 +30,7 @@ if open and current then
   local nothing_left = tonumber(r[3]) <= 0 or played
   if verdict == 'later' then
     waits = true
-    if played then redis.call('HSET', k.record, 'maybe', 0) end
+    if played then redis.call('HSET', k.record, F.maybe, 0) end
   elseif again then
     if all_undelivered(k.tries, tonumber(send)) then deliver_state(k, id, now, 'undelivered') end
   elseif verdict == 'accepted' then

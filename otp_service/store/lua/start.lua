@@ -22,7 +22,7 @@ local pending = status == 'pending'
 k.anew = status == 'approved'
 local reuse = false
 if pending then
-  local r = redis.call('HMGET', current, 'context', 'deliver', 'expires', 'counter')
+  local r = redis.call('HMGET', current, F.context, F.deliver, F.expires, F.counter)
   reuse = r[1] == context and r[2] == deliver and r[3] - now >= MIN_LIFE_TO_RESEND
   if reuse and a.counter ~= '' and r[4] + 1 ~= tonumber(a.counter) then return {'moved', expected} end
 end
@@ -43,16 +43,16 @@ end
 -- Everything is checked: from here on nothing may fail half-way.
 if reuse then
   k.record = current
-  send(k, now, expected, redis.call('HGET', current, 'sends') + 1, a)
-  guard_count(k, guard, a, redis.call('HGET', current, 'expires'))
+  send(k, now, expected, redis.call('HGET', current, F.sends) + 1, a)
+  guard_count(k, guard, a, redis.call('HGET', current, F.expires))
   local s = remember('resent', now, current, a.nonce)
   s[4] = guard_said(guard)
   return s
 end
 if pending then finish(old, expected, now, 'canceled') end
-redis.call('HSET', new, 'status', 'pending', 'attempts', 0, 'counter', 0, 'valid_from', 0, 'valid_to', 0,
-  'created', int(now), 'expires', int(now + ttl), 'context', context, 'deliver', deliver, unpack(ARGV, a.rest))
-if FENCED then redis.call('HSET', new, 'lineage', lineage()) end
+redis.call('HSET', new, F.status, 'pending', F.attempts, 0, F.counter, 0, F.valid_from, 0, F.valid_to, 0,
+  F.created, int(now), F.expires, int(now + ttl), F.context, context, F.deliver, deliver, unpack(ARGV, a.rest))
+if FENCED then redis.call('HSET', new, F.lineage, lineage()) end
 redis.call('PEXPIRE', new, int(ttl + TOMBSTONE))
 -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
 if a.queue == '1' then redis.call('ZADD', k.due, int(now + ttl), 'e:' .. id) end

@@ -8,8 +8,8 @@ local now = clock()
 go_on_without_memory(k.record)
 
 if status_of(k, id, now) ~= 'pending' then return {'over'} end
-local r = redis.call('HMGET', k.record, 'sends', 'delivery', 'deliver', 'holder', 'extra', 'expires', 'turn',
-  'entry')
+local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.deliver, F.holder, F.extra, F.expires, F.turn,
+  F.entry)
 local open = r[2] == 'queued' or r[2] == 'trying' or (r[2] == 'accepted' and r[5] == send)
 -- An entry that was written anew is its new reader's.
 if r[1] ~= send or not open or r[8] ~= entry then return {'over'} end
@@ -19,7 +19,7 @@ if r[4] ~= mine then
   -- taken over, and wakes to find that somebody has a later turn.
   local held = r[4] and string.find(r[4], send .. ':', 1, true) == 1
   if held and tonumber(turn) <= tonumber(r[7] or 1) then return {'lost'} end
-  redis.call('HSET', k.record, 'holder', mine, 'turn', turn)
+  redis.call('HSET', k.record, F.holder, mine, F.turn, turn)
 end
 
 if r[3] == '0' then
@@ -30,7 +30,7 @@ if r[3] == '0' then
     if wait_for(KEYS[4 + n], now, windows) == 0 then channel = name break end
     if strict ~= '1' and full == '' then full = name end
   end
-  redis.call('HSET', k.record, 'delivery', 'trying', 'maybe', 1)
+  redis.call('HSET', k.record, F.delivery, 'trying', F.maybe, 1)
   return {'pretend', channel ~= '' and channel or full, int(r[6] - now)}
 end
 
@@ -87,11 +87,11 @@ if not chosen then
 end
 
 local channel, windows = unpack(ARGV, 4 + 3 * chosen, 5 + 3 * chosen)
-local f = redis.call('HMGET', k.record, 'to', 'kid', 'seed', 'counter', 'purpose', 'locale', 'expires', 'code_length',
-  'client')
-redis.call('HSET', k.record, 'valid_to', f[4])
-if r[2] == 'queued' then redis.call('HSET', k.record, 'delivery', 'trying') end
-redis.call('HINCRBY', k.record, 'maybe', 1)
+local f = redis.call('HMGET', k.record, F.to, F.kid, F.seed, F.counter, F.purpose, F.locale, F.expires, F.code_length,
+  F.client)
+redis.call('HSET', k.record, F.valid_to, f[4])
+if r[2] == 'queued' then redis.call('HSET', k.record, F.delivery, 'trying') end
+redis.call('HINCRBY', k.record, F.maybe, 1)
 local index = redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now),
   fence = fence})) - 1
 redis.call('PEXPIRE', k.tries, TRIES)
