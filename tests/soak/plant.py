@@ -97,7 +97,7 @@ class Part:
         if wait:
             until(self.ready, f"{self.name} is ready")
 
-    def signal(self, number: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
         """To it and its children, as far as they live."""
         for pid in self.pids():
             with suppress(ProcessLookupError):
@@ -110,11 +110,11 @@ class Part:
         if number is signal.SIGTERM:
             self.process.send_signal(number)
         else:
-            self.signal(number)
+            self.tell(number)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
+            self.tell(signal.SIGKILL)
             self.process.wait(30)
 
     def pids(self) -> list[int]:
@@ -220,7 +220,7 @@ class Plant:
 
     def _end(self) -> None:
         for part in (*self.workers, *self.apis, self.gateway, self.valkey):
-            part.signal(signal.SIGCONT)
+            part.tell(signal.SIGCONT)
             part.end(signal.SIGKILL)
 
     def parts(self) -> list[Part]:
