@@ -99,13 +99,19 @@ class Line(asyncio.Protocol):
 class Callers:
     """All who call one address."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, most: int = 500) -> None:
+        """At most so many connections, as a balancer has: more than the server takes would wait for it unseen."""
         self._address = host, port
+        self._room = asyncio.Semaphore(most)
         self._idle: list[Line] = []
         self.lines = 0
         """How many connections were opened."""
 
     async def ask(self, kind: str, request: bytes) -> Answer:
+        async with self._room:
+            return await self._asked(kind, request)
+
+    async def _asked(self, kind: str, request: bytes) -> Answer:
         line = None
         while self._idle and (line is None or not line.open):
             line = self._idle.pop()
