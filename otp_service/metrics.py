@@ -18,6 +18,7 @@ CHECKS = Counter("otp_checks", "Codes checked, by purpose and result; replays ar
 TRIES = Counter("otp_tries", "Hand-overs to a channel, by what they came to.", ["channel", "outcome", "reason"])
 TRY_SECONDS = Histogram("otp_try_seconds", "How long a channel took to answer.", ["channel"])
 REFUSALS = Counter("otp_refusals", "Requests refused by a limit, by the limit's name.", ["limit"])
+SHED = Counter("otp_shed", "Requests refused unread, because enough others are in work, by kind of call.", ["call"])
 CAPTCHAS = Counter("otp_captchas", "CAPTCHA tokens judged, by verifier and verdict.", ["verifier", "verdict"])
 PUMPING = Counter(
     "otp_pumping_verdicts", "Sends that the pumping guard is against, by level and mode.", ["level", "mode"]

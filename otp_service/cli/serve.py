@@ -71,7 +71,8 @@ def run_api(loaded: Config, admin: Address, threads: int, grace: float, source: 
 
     def build(config: Config) -> tuple[WSGIApplication, WSGIApplication]:
         verifier = wiring.build_verifier(config)
-        return wiring.build_app(config, verifier, draining), wiring.build_admin(config, verifier.store_is_up, draining)
+        administration = wiring.build_admin(config, verifier.store_is_up, draining)
+        return wiring.build_app(config, verifier, draining, threads), administration
 
     def load() -> WSGIApplication:
         # Exits of such a child run no atexit.

@@ -23,6 +23,7 @@ from otp_service.web import health, pages
 from otp_service.web.edge import Edge
 from otp_service.web.exchange import Request, Response
 from otp_service.web.front import Front
+from otp_service.web.headroom import Headroom
 from otp_service.web.routes import CALLS, Call
 from otp_service.web.service import Service, answer, answer_push
 from otp_service.web.trace import TRACE, Trace
@@ -36,7 +37,7 @@ class _VerificationId(BaseConverter):
     regex = r"(?!(?:check|lookup)$)[^/]+"
 
 
-def create_app(service: Service) -> Flask:
+def create_app(service: Service, headroom: Headroom | None = None) -> Flask:
     """The WSGI application that `serve` runs."""
     app = Flask("otp_service.web", static_folder=None)
     # An error must be our answer even under a test or a debug flag, never Werkzeug's page with its console.
@@ -55,7 +56,8 @@ def create_app(service: Service) -> Flask:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _mistake)
     calls = Front(service, app.wsgi_app) if service.fast_path else app.wsgi_app
-    app.wsgi_app = Edge(calls, service.draining)  # type: ignore[method-assign]
+    within = (headroom or Headroom()).before(calls)
+    app.wsgi_app = Edge(within, service.draining)  # type: ignore[method-assign]
     return app
 
 

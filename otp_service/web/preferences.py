@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MAX_WAIT_SECONDS = 5
-MOST_WAITING = 32
-"""Of the threads of one process: those that wait must not keep the others' checks waiting."""
+MOST_WAITING = 16
+"""Half of the sends that a process works on at once (`web/headroom.py`): those that wait leave room for others."""
 
 _WAIT = re.compile(r'(?:^|,)[ \t]*wait[ \t]*=[ \t]*"?([0-9]{1,9})"?[ \t]*(?=$|,|;)', re.IGNORECASE)
 _waiting = threading.BoundedSemaphore(MOST_WAITING)

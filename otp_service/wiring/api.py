@@ -46,16 +46,23 @@ def build_verifier(config: Config) -> Verifier:
     return Verifier(kept, keyring, rules, challenge, pumping_guard=guard, acts=acts)
 
 
-def build_app(config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False) -> Flask:
-    """The API. `draining` is asked at each `/readyz`: True takes this process out of the balancer."""
+def build_app(
+    config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False, threads: int = 64
+) -> Flask:
+    """The API. `draining` is asked at each `/readyz`: True takes this process out of the balancer.
+
+    `threads` is how many requests the server works on at once.
+    """
     # Imported here: workers and the command line go without Flask.
     from otp_service.web.app import create_app
+    from otp_service.web.headroom import Headroom
     from otp_service.wiring.reports import build_push_desk
 
     pushes = build_push_desk(config, build_keyring(config))
 
     keys = build_client_keys(config)
-    return create_app(Service(verifier, keys, draining, __version__, pushes, config.service.fast_path))
+    service = Service(verifier, keys, draining, __version__, pushes, config.service.fast_path)
+    return create_app(service, Headroom(config.service.concurrency, threads))
 
 
 def app() -> Flask:

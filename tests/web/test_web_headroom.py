@@ -1,0 +1,154 @@
+"""F29: what is refused while enough is in work, and what is not. The verifier is held, so nothing depends on speed."""
+
+from __future__ import annotations
+
+import io
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+import pytest
+from fake_verifier import FakeVerifier
+from werkzeug.test import EnvironBuilder
+
+from otp_service import metrics
+from otp_service.api_keys import ClientKeys, new_key
+from otp_service.policy import Client
+from otp_service.web.app import create_app
+from otp_service.web.headroom import SPARE, Headroom
+from otp_service.web.service import Service
+
+SENDS, THREADS = 3, 20
+START = "/v1/verifications"
+RESEND, CHECK = f"{START}/ver_1/resend", f"{START}/ver_1/check"
+BODY = {START: {"to": "+8613800138000", "purpose": "login"}, RESEND: {}, CHECK: {"code": "345678"}}
+PATIENCE = 30
+
+
+class Held(FakeVerifier):
+    """It begins each call of the named kinds, and ends none before it is told to."""
+
+    def __init__(self, *kinds: str) -> None:
+        super().__init__()
+        self.began = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        for kind in kinds:
+            setattr(self, kind, self._held(getattr(self, kind)))
+
+    def _held(self, call):
+        def held(*arguments):
+            self.began.release()
+            assert self.go_on.wait(PATIENCE)
+            return call(*arguments)
+
+        return held
+
+
+class Asked:
+    """An application with callers on threads of their own."""
+
+    def __init__(self, *held: str, sends: int = SENDS, threads: int = THREADS) -> None:
+        self.verifier, key = Held(*held), new_key()
+        self.key = key.text
+        keys = ClientKeys([(Client("shop", frozenset({"login"})), [key.hash])])
+        service = Service(self.verifier, keys, lambda: False, "1")
+        self.app = create_app(service, Headroom(sends, threads))
+        self.pool = ThreadPoolExecutor(THREADS * 2)
+        self.waiting: list[Future] = []
+
+    def __call__(self, path, method="POST"):
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return self.app.test_client().open(path, method=method, json=BODY.get(path), headers=headers)
+
+    def hold(self, path, count):
+        """So many are in work when this returns."""
+        self.waiting += [self.pool.submit(self, path) for _ in range(count)]
+        for _ in range(count):
+            assert self.verifier.began.acquire(timeout=PATIENCE)
+
+    def let_go(self):
+        self.verifier.go_on.set()
+        done, left = wait(self.waiting, PATIENCE)
+        assert not left
+        return [one.result().status_code for one in done]
+
+    def close(self):
+        self.verifier.go_on.set()
+        self.pool.shutdown()
+
+
+@pytest.fixture
+def asked():
+    made = []
+
+    def make(*held, **more):
+        made.append(Asked(*held, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def shed(call):
+    return metrics.SHED.labels(call)._value.get()
+
+
+@pytest.mark.parametrize("path", [START, RESEND])
+def test_a_send_beyond_those_in_work_is_refused_and_checks_and_probes_are_not(asked, path):
+    service, before = asked("start"), shed("send")
+    service.hold(START, SENDS)
+    refused = service(path)
+    assert (refused.status_code, refused.json["problem"]) == (503, "unavailable")
+    assert refused.headers["Retry-After"] == str(refused.json["retry_after"])
+    assert 1 <= refused.json["retry_after"] <= 3
+    assert shed("send") == before + 1
+    assert service(CHECK).status_code == 200
+    assert [service(path, "GET").status_code for path in ("/livez", "/readyz", f"{START}/ver_1")] == [200] * 3
+    assert service.let_go() == [201] * SENDS
+    assert service(START).status_code == 201
+
+
+def test_those_who_are_refused_together_are_told_different_times(asked):
+    service = asked("start")
+    service.hold(START, SENDS)
+    assert {service(START).headers["Retry-After"] for _ in range(3)} == {"1", "2", "3"}
+
+
+def test_what_is_refused_has_not_been_read(asked):
+    service = asked("start")
+    service.hold(START, SENDS)
+
+    class Unread(io.BytesIO):
+        def read(self, size=-1):
+            raise AssertionError("its body was read")
+
+    told = []
+    environ = EnvironBuilder(START, method="POST", data=b"{}").get_environ() | {"wsgi.input": Unread()}
+    service.app(environ, lambda status, headers, info=None: told.append(status))
+    assert told == ["503 Service Unavailable"]
+
+
+def test_checks_that_all_wait_leave_threads_for_probes_and_refusals(asked):
+    """A silent Redis: whoever comes beyond those who wait for it is told so at once."""
+    service, before = asked("check"), shed("check")
+    service.hold(CHECK, THREADS - SPARE)
+    assert [service(path).status_code for path in (CHECK, START, RESEND)] == [503] * 3
+    assert shed("check") == before + 1
+    assert [service(path, "GET").status_code for path in ("/livez", "/readyz")] == [200, 200]
+    assert service.let_go() == [200] * (THREADS - SPARE)
+    assert [service(path).status_code for path in (CHECK, START)] == [200, 201]
+
+
+def test_a_call_that_fails_gives_its_place_back(asked):
+    service = asked(sends=1)
+    service.verifier.refusal = ValueError("a mistake of ours")
+    assert [service(START).status_code for _ in range(3)] == [500] * 3
+    service.verifier.refusal = None
+    assert service(START).status_code == 201
+
+
+def test_with_few_threads_none_is_refused_as_all_that_wait_do_so_outside(asked):
+    service = asked("start", threads=4)
+    service.hold(START, 3)
+    assert service(CHECK).status_code == 200
+    assert service.let_go() == [201] * 3
