@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from _plot import COLOURS, label, line, picture, ruled, upright
 
 from otp_service import pumping
 from otp_service.pumping import OF_A_COUNTRY, OF_A_PREFIX, Record, Rules, Terms
@@ -314,11 +317,10 @@ def table(warm: Day, blind: Day, cold: Day) -> str:
 # --- the plot ---------------------------------------------------------------------------------------------------------
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 460, 60, 20, 330, 50
-COLOURS = ("#d1495b", "#2e86ab", "#7a9e3a", "#b8690f", "#7b5ea7", "#1b998b", "#c0399f", "#8c6d46", "#5b7a99")
 
 
 def plot(day: Day) -> str:
-    """Sends let through over sends asked for, both logarithmic; readable on white and on black."""
+    """Sends let through over sends asked for, both logarithmic."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     top_decade = 4
 
@@ -330,35 +332,23 @@ def plot(day: Day) -> str:
 
     parts = []
     for decade in range(top_decade + 1):
-        at, label = 10**decade, f"{10**decade:,}"
-        parts.append(f'<path class="grid" d="M{LEFT} {y(at):.1f}H{right}M{x(at):.1f} {TOP}V{bottom}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y(at) + 4:.1f}" text-anchor="end">{label}</text>')
-        parts.append(f'<text x="{x(at):.1f}" y="{bottom + 18}" text-anchor="middle">{label}</text>')
-    parts.append(f'<path class="bare" d="M{x(1)} {y(1)}L{x(10**4)} {y(10**4)}"/>')
-    parts.append(f'<text x="{right - 90}" y="{TOP + 14}" text-anchor="end">no guard</text>')
+        at, words = 10**decade, f"{10**decade:,}"
+        parts.append(ruled(f"M{LEFT} {y(at):.1f}H{right}M{x(at):.1f} {TOP}V{bottom}"))
+        parts.append(label(f"{LEFT - 8}", f"{y(at) + 4:.1f}", words, "end"))
+        parts.append(label(f"{x(at):.1f}", f"{bottom + 18}", words, "middle"))
+    parts.append(ruled(f"M{x(1)} {y(1)}L{x(10**4)} {y(10**4)}", "bare"))
+    parts.append(label(f"{right - 90}", f"{TOP + 14}", "no guard", "end"))
     ends = sorted(((y(day.sent[attack.name]), nth) for nth, attack in enumerate(ATTACKS)))
     place = {nth: TOP + 40 + order * 22 for order, (_, nth) in enumerate(ends)}
     for nth, attack in enumerate(ATTACKS):
         steps = day.progress[attack.name]
-        path = f"M{x(1):.1f} {y(1):.1f}" + "".join(f"H{x(t):.1f}V{y(s):.1f}" for t, s in steps)
-        path += f"H{x(day.tried[attack.name]):.1f}"
-        colour, at = COLOURS[nth], place[nth]
-        parts.append(f'<path d="{path}" stroke="{colour}"/>')
-        parts.append(f'<path d="M{right + 14} {at - 4}h18" stroke="{colour}"/>')
-        parts.append(f'<text x="{right + 38}" y="{at}">{attack.name}: {day.sent[attack.name]:,}</text>')
-    middle = f"{(LEFT + right) / 2:.0f}"
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">sends that an attacker asked for</text>')
-    parts.append(
-        f'<text transform="translate(14 {(TOP + bottom) / 2:.0f}) rotate(-90)" text-anchor="middle">let through</text>'
-    )
-    style = (
-        "path{fill:none;stroke-width:2}text{font:11px system-ui,sans-serif;fill:#222}"
-        ".grid{stroke:#8886;stroke-width:1}.bare{stroke:#888;stroke-dasharray:5 4}"
-        "@media(prefers-color-scheme:dark){text{fill:#ddd}}"
-    )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
-    title = "<title>Sends that the pumping guard lets through, by attack</title>"
-    return "\n".join([head, title, f"<style>{style}</style>", *parts, "</svg>", ""])
+        way = f"M{x(1):.1f} {y(1):.1f}" + "".join(f"H{x(t):.1f}V{y(s):.1f}" for t, s in steps)
+        parts.append(line(f"{way}H{x(day.tried[attack.name]):.1f}", COLOURS[nth]))
+        parts.append(line(f"M{right + 14} {place[nth] - 4}h18", COLOURS[nth]))
+        parts.append(label(f"{right + 38}", f"{place[nth]}", f"{attack.name}: {day.sent[attack.name]:,}"))
+    parts.append(label(f"{(LEFT + right) / 2:.0f}", f"{HEIGHT - 10}", "sends that an attacker asked for", "middle"))
+    parts.append(upright(14, f"{(TOP + bottom) / 2:.0f}", "let through"))
+    return picture(WIDTH, HEIGHT, "Sends that the pumping guard lets through, by attack", parts)
 
 
 MARK = "<!-- figures of bench/pumping.py -->"
