@@ -36,18 +36,22 @@ fingerprint_key = "{fingerprint}"
 default_region = "CN"
 bind = "127.0.0.1:{api}"
 admin_bind = "127.0.0.1:{admin}"
+{service}
 [redis]
 url = "{redis}"
-[limits]
-recipient = []
-client_ip = []
-prefix = []
+{limits}
 [delivery]
 admin_bind = "127.0.0.1:{worker_admin}"
 outbox_max = 1000000
 [[clients]]
 name = "shop"
 key_hashes = [{key_hashes}]
+"""
+NO_LIMITS = """
+[limits]
+recipient = []
+client_ip = []
+prefix = []
 """
 _CHANNEL = """
 [[channels]]
@@ -91,6 +95,25 @@ def cpu_clock(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += family(int(child))
+    return found
+
+
+def memory(pids: Sequence[int]) -> tuple[float, float]:
+    """MB of the largest of these processes (RSS), and of all together, what they share counted once (PSS)."""
+    rss, pss = [], 0.0
+    for pid in pids:
+        pages = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        rss.append(int(pages.partition("Rss:")[2].split()[0]))
+        pss += int(pages.partition("Pss:")[2].split()[0])
+    return max(rss) * 1024 / 1e6, pss * 1024 / 1e6
+
+
 @contextmanager
 def valkey() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder:
@@ -125,7 +148,16 @@ def taken(port: int) -> dict[str, float]:
 class Ground:
     """A configuration with channels in this order, and who works by it."""
 
-    def __init__(self, folder: Path, redis_url: str, ports: Sequence[int], key_hashes: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis_url: str,
+        ports: Sequence[int],
+        key_hashes: str = "",
+        service: str = "",
+        limits: str = NO_LIMITS,
+    ) -> None:
+        """`service`: more keys of [service], as `fast_path = false`; `limits`: tables in place of the defaults."""
         self.path = folder / f"otp-{secrets.token_hex(4)}.toml"
         secret, fingerprint = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
         words = _CONFIG.format(
@@ -136,6 +168,8 @@ class Ground:
             admin=free_port(),
             worker_admin=free_port(),
             key_hashes=key_hashes,
+            service=service,
+            limits=limits,
         )
         channels = [_CHANNEL.format(name=f"c{place}", port=port) for place, port in enumerate(ports)]
         self.path.write_text(words + "".join(channels), "utf-8")
