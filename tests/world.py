@@ -31,7 +31,7 @@ from otp_service.store import (
     RedisPresence,
     RedisStandings,
     RedisStore,
-    Trips,
+    trips_to,
 )
 from otp_service.store.fields import RECORD
 from otp_service.store.scripts import SCRIPTS, Script, retaining
@@ -218,7 +218,7 @@ class World:
         self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None, concurrency: int = 256
     ) -> tuple[Worker, RedisOutbox]:
         client = self.server.make_async()
-        trips = Trips(client, MOVABLE)
+        trips = trips_to(client, self.scripts)
         outbox = RedisOutbox(client, consumer or name, trips=trips)
         router = Router(RedisStandings(trips), self.rules.channels, {one.name: one.deadline for one in self.gateways})
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))

@@ -1,5 +1,6 @@
 """Redis: every key name, every script. `connect` gives the client, the `Redis…` classes the ports on it."""
 
+from otp_service.store.cluster_trips import trips_to
 from otp_service.store.connection import connect, connect_async
 from otp_service.store.lane import Lane
 from otp_service.store.operations import RedisOperations
@@ -43,4 +44,5 @@ __all__ = [
     "connect",
     "connect_async",
     "retaining",
+    "trips_to",
 ]
