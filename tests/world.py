@@ -34,6 +34,7 @@ from otp_service.store import (
     Trips,
 )
 from otp_service.store.fields import RECORD
+from otp_service.store.keys import Keys
 from otp_service.store.scripts import SCRIPTS, Script, retaining
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -46,6 +47,7 @@ BANK = Client("bank", frozenset({"login", "signup", "password_reset"}))
 NUMBER = "+8613800138000"
 ACCEPTED = TryResult(Outcome.ACCEPTED, gateway_id="93390617")
 UNLIMITED = Limits(recipient=(), failures=(), client_ip=(), prefix=(), disable_after=0)
+KEYS = Keys("otp")
 PATIENCE = 30.0
 """Seconds until a test gives up; none waits for time to pass."""
 
@@ -206,7 +208,7 @@ class World:
         """What the SMS says, derived as a worker derives it."""
         parsed = self.keyring.parse_id(id)
         assert parsed is not None
-        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+        record = KEYS.record(parsed.partition, id)
         kid, seed, length = self.server.client.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
         return self.keyring.code(kid.decode(), id, seed, counter, int(length))
 
