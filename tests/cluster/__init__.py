@@ -1,0 +1,1 @@
+"""Real clusters: three masters, or three with a replica each."""
