@@ -24,7 +24,6 @@ from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
 from otp_service.retention import Retention
 from otp_service.routes import ChannelRule
 from otp_service.store import (
-    Lane,
     RedisGuard,
     RedisOperations,
     RedisOutbox,
@@ -32,6 +31,7 @@ from otp_service.store import (
     RedisStandings,
     RedisStore,
     Trips,
+    lane_to,
 )
 from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
@@ -176,7 +176,7 @@ class World:
         return self
 
     def _rebuild(self) -> None:
-        lane = Lane(self.server.client) if self.server.url else None
+        lane = lane_to(self.server.client) if self.server.url else None
         self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
         self.findings: list[Finding] = []
         self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)

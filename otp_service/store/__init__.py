@@ -1,7 +1,7 @@
 """Redis: every key name, every script. `connect` gives the client, the `Redis…` classes the ports on it."""
 
+from otp_service.store.cluster import lane_to
 from otp_service.store.connection import connect, connect_async
-from otp_service.store.lane import Lane
 from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_audit import RedisAudit
 from otp_service.store.redis_captchas import RedisSpentTokens
@@ -21,7 +21,6 @@ from otp_service.store.tallies import RedisTallies
 from otp_service.store.trips import Trips
 
 __all__ = [
-    "Lane",
     "RedisAccounts",
     "RedisAudit",
     "RedisEventLog",
@@ -42,5 +41,6 @@ __all__ = [
     "Trips",
     "connect",
     "connect_async",
+    "lane_to",
     "retaining",
 ]
