@@ -129,6 +129,8 @@ def refused(reason: Reason) -> TryResult:
 
 
 class World:
+    scripts = MOVABLE
+
     def __init__(self, server: Server, limits: Limits | None = None, **policy: Any) -> None:
         self.server = server
         self.gateways = [FakeGateway("primary"), FakeGateway("backup")]
@@ -145,7 +147,6 @@ class World:
         self.challenge: Challenge | None = None
         self.suspect: Suspect | None = None
         self.replica_within = 0
-        self.scripts = MOVABLE
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -179,10 +180,10 @@ class World:
         lane = lane_to(self.server.client) if self.server.url else None
         self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
         self.findings: list[Finding] = []
-        self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
+        self.ledger = RedisGuard(self.server.client, scripts=self.scripts)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)
         self.verifier = Verifier(self.store, self.keyring, self.rules, self.challenge, self.suspect, self.guard)
-        self.operations = RedisOperations(self.server.client, scripts=MOVABLE)
+        self.operations = RedisOperations(self.server.client, scripts=self.scripts)
 
     def move_clock(self, seconds: float) -> None:
         """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
@@ -220,7 +221,7 @@ class World:
         self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None, concurrency: int = 256
     ) -> tuple[Worker, RedisOutbox]:
         client = self.server.make_async()
-        trips = Trips(client, MOVABLE)
+        trips = Trips(client, self.scripts)
         outbox = RedisOutbox(client, consumer or name, trips=trips)
         router = Router(RedisStandings(trips), self.rules.channels, {one.name: one.deadline for one in self.gateways})
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))
