@@ -23,7 +23,7 @@ REFUSED_FOR = 1.0
 """Seconds for which what is refused so is asked again; then who asks gets 503. A request may take about two."""
 _PAUSE = 0.02
 _ROUNDS = 3
-"""Redirections that are followed at once; more of them are of nodes that don't agree yet."""
+"""Redirections that are followed at once, however long they took; more of them are of nodes that don't agree yet."""
 _NOT_DONE = (AskError, TryAgainError, ClusterDownError)
 """MOVED is an ASK to redis-py."""
 _KEYLESS = frozenset({"WAIT", "PING", "TIME"})
@@ -54,9 +54,9 @@ class ClusterLane:
         while True:
             self._travel(commands, ways, replies)
             refused = [n for n in ways if isinstance(replies[n], _NOT_DONE)]
-            if not refused or time.monotonic() > gives_up:
-                return replies
             rounds += 1
+            if not refused or (rounds > _ROUNDS and time.monotonic() > gives_up):
+                return replies
             if rounds > _ROUNDS or not all(isinstance(replies[n], AskError) for n in refused):
                 time.sleep(_PAUSE)
             ways = self._instead(slots, refused, replies)
