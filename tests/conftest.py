@@ -19,6 +19,7 @@ INSTALLATIONS = {
     "tests/cli/test_operating.py": "operating",
     "tests/cluster/test_nodes.py": "cluster",
     "tests/cluster/test_moving_slots.py": "cluster",
+    "tests/cluster/test_operators.py": "cluster",
     "tests/cluster/test_requests.py": "cluster",
     "tests/examples/test_django_login.py": "django_login",
     "tests/faults/test_durability.py": "replicas",
