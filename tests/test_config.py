@@ -213,7 +213,6 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"service__secret_keys": []}, "service.secret_keys: empty", "secrets new"),
     ({"redis__url": "http://localhost"}, "redis.url", "redis://host:6379/0"),
     ({"redis__url": "redis+sentinel://:hunter2@h1,h2"}, "redis.url", "redis+sentinel://h1,h2/mymaster"),
-    ({"redis__url": "redis+cluster://h1,h2"}, "redis.url", "this version does not do redis+cluster://"),
     ({"redis__durability": "always"}, "redis.durability", '"async" or "wait"'),
     ({"clients__purposes": ["login", "sign_up"]}, "clients.shop.purposes", 'did you mean "signup"?'),
     ({"clients__require": ["ip"]}, "clients.shop.require[0]", '"client_ip"'),

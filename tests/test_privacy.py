@@ -29,7 +29,7 @@ from otp_service.store.event_rows import event_of
 from otp_service.verifier import Idempotency
 from tests.attacks.test_at_rest import contents
 from tests.test_store_keys import kind_of, ours
-from tests.world import ACCEPTED, BANK, FINGERPRINT, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World
+from tests.world import ACCEPTED, BANK, FINGERPRINT, KEYS, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World
 
 OTHER = "+8613912345678"
 HOOK = Webhook("crm", "https://crm.example.com/hook", ("whsec_x",))
@@ -101,7 +101,7 @@ def busy(server: Server) -> World:
     asked(world, lambda client: events_told(world, client))
     asked(world, lambda client: reports_heard(world, client))
     partition = subject(world).partition
-    server.client.xadd(f"otp:{{{partition:02d}}}:dead", {"id": pending, "send": 1, "at": 1, "why": "left too often"})
+    server.client.xadd(KEYS.dead(partition), {"id": pending, "send": 1, "at": 1, "why": "left too often"})
     return world
 
 
@@ -113,7 +113,7 @@ async def events_told(world: World, client: Any) -> None:
 
 
 def stream_of(world: World) -> str:
-    return f"otp:{{{subject(world).partition:02d}}}:events"
+    return KEYS.events(subject(world).partition)
 
 
 def events(world: World) -> list[tuple[bytes, Event]]:

@@ -411,7 +411,7 @@ def test_a_pause_of_one_country_or_beginning_leaves_the_others_alone(world: Worl
 
 
 def test_a_paused_channel_is_passed_over_until_its_pause_ends(world: World) -> None:
-    world.server.client.hset("otp:c:primary", "paused", world.store.now() + 100_000)
+    world.server.client.hset("otp:c:{primary}", "paused", world.store.now() + 100_000)
     world.start()
     world.deliver()
     world.move_clock(101)

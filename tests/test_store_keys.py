@@ -2,55 +2,58 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
+from redis.crc import key_slot
 
 from otp_service.calls import Asking
 from otp_service.keyring import PARTITIONS
 from otp_service.policy import Limits, Spend, Window
 from otp_service.ports import Reason
 from otp_service.store import keys as keys_module
-from otp_service.store.keys import Keys
+from otp_service.store.keys import TAGS, Keys
 from otp_service.store.scripts import SCRIPTS
 from otp_service.verifier import Idempotency, ResendRequest, TokenRequest
 from tests.world import BANK, NUMBER, SHOP, Server, World, refused
 
 PATTERNS = {
-    "record": r"otp:\{\d\d\}:v:ver_[0-9a-z]{40}",
-    "tries": r"otp:\{\d\d\}:t:ver_[0-9a-z]{40}",
-    "scope": r"otp:\{\d\d\}:s:[\w-]{22}",
-    "recipient": r"otp:\{\d\d\}:r:[0-9a-f]{16}",
-    "prefix": r"otp:\{\d\d\}:p:[0-9a-f]{10}",
-    "approved": r"otp:\{\d\d\}:ok:[0-9a-f]{16}",
-    "failures": r"otp:\{\d\d\}:f:[0-9a-f]{16}",
-    "device_failures": r"otp:\{\d\d\}:f:[0-9a-f]{16}:[\w-]{22}",
-    "failed": r"otp:\{\d\d\}:n:[0-9a-f]{16}",
-    "devices": r"otp:\{\d\d\}:d:[0-9a-f]{16}",
-    "outbox": r"otp:\{\d\d\}:outbox",
-    "due": r"otp:\{\d\d\}:due",
-    "recipient_at": r"otp:\{\d\d\}:rc:[a-z][a-z0-9_-]*:[0-9a-f]{16}",
-    "recent": r"otp:\{\d\d\}:l:[0-9a-f]{16}",
-    "suppressed": r"otp:\{\d\d\}:x:[0-9a-f]{16}",
-    "guarded_prefix": r"otp:\{\d\d\}:pg:[0-9a-f]{10}",
-    "guarded": r"otp:\{\d\d\}:guarded",
+    "record": r"otp:\{\w{3}\}:v:ver_[0-9a-z]{40}",
+    "tries": r"otp:\{\w{3}\}:t:ver_[0-9a-z]{40}",
+    "scope": r"otp:\{\w{3}\}:s:[\w-]{22}",
+    "recipient": r"otp:\{\w{3}\}:r:[0-9a-f]{16}",
+    "prefix": r"otp:\{\w{3}\}:p:[0-9a-f]{10}",
+    "approved": r"otp:\{\w{3}\}:ok:[0-9a-f]{16}",
+    "failures": r"otp:\{\w{3}\}:f:[0-9a-f]{16}",
+    "device_failures": r"otp:\{\w{3}\}:f:[0-9a-f]{16}:[\w-]{22}",
+    "failed": r"otp:\{\w{3}\}:n:[0-9a-f]{16}",
+    "devices": r"otp:\{\w{3}\}:d:[0-9a-f]{16}",
+    "outbox": r"otp:\{\w{3}\}:outbox",
+    "due": r"otp:\{\w{3}\}:due",
+    "recipient_at": r"otp:\{\w{3}\}:rc:[a-z][a-z0-9_-]*:[0-9a-f]{16}",
+    "recent": r"otp:\{\w{3}\}:l:[0-9a-f]{16}",
+    "suppressed": r"otp:\{\w{3}\}:x:[0-9a-f]{16}",
+    "guarded_prefix": r"otp:\{\w{3}\}:pg:[0-9a-f]{10}",
+    "guarded": r"otp:\{\w{3}\}:guarded",
     "guarded_country": r"otp:\{guard\}:c:[A-Z]{2}",
     "guard_control": r"otp:\{guard\}:control",
     "guard_held": r"otp:\{guard\}:held",
-    "waiting": r"otp:\{\d\d\}:w:ver_[0-9a-z]{40}",
-    "later": r"otp:\{\d\d\}:later",
-    "dead": r"otp:\{\d\d\}:dead",
-    "events": r"otp:\{\d\d\}:events",
+    "waiting": r"otp:\{\w{3}\}:w:ver_[0-9a-z]{40}",
+    "later": r"otp:\{\w{3}\}:later",
+    "dead": r"otp:\{\w{3}\}:dead",
+    "events": r"otp:\{\w{3}\}:events",
     "installation_events": r"otp:events",
     "hooks_due": r"otp:\{h:[\w-]+\}:due",
     "hooks": r"otp:\{h:[\w-]+\}:hooks",
     "hooks_done": r"otp:\{h:[\w-]+\}:done",
     "hooks_gone": r"otp:\{h:[\w-]+\}:gone:[0-9a-f]{32}",
     "expected_report": r"otp:g:[\w-]{22}",
-    "channel": r"otp:c:[a-z][a-z0-9_-]*",
-    "figures": r"otp:cf:[a-z][a-z0-9_-]*:\d+",
+    "channel": r"otp:c:\{[a-z][a-z0-9_-]*\}",
+    "figures": r"otp:cf:\{[a-z][a-z0-9_-]*\}:\d+",
     "pauses": r"otp:pauses",
     "revoked": r"otp:revoked",
     "reports": r"otp:\{reports\}:heard",
@@ -163,7 +166,7 @@ def test_keys_are_the_same_for_every_kind_in_the_table_of_the_module() -> None:
         "dead",
         "events",
         "events",
-        "<channel>",
+        "{<channel>}",
         "pauses",
         "revoked",
         "heard",
@@ -185,11 +188,22 @@ def test_what_changes_together_lies_in_one_slot() -> None:
             keys.due(n),
             keys.events(n),
         ]
-        assert {re.findall(r"\{(.*?)\}", key)[0] for key in made} == {f"{n:02d}"}
+        assert {re.findall(r"\{(.*?)\}", key)[0] for key in made} == {TAGS[n]}
         assert all(key.startswith("team:") for key in made)
     of_a_webhook = [keys.hooks_due("x"), keys.hooks("x"), keys.hooks_done("x"), keys.hooks_gone("x", "0" * 32)]
     assert {re.findall(r"\{(.*?)\}", key)[0] for key in of_a_webhook} == {"h:x"}
+    of_a_channel = [keys.channel("x"), keys.figures("x", 1)]
+    assert {re.findall(r"\{(.*?)\}", key)[0] for key in of_a_channel} == {"x"}
     assert len({keys.outbox(n) for n in range(PARTITIONS)}) == PARTITIONS
+
+
+@pytest.mark.parametrize("masters", range(1, 33))
+def test_masters_that_have_equal_shares_of_the_slots_have_equal_numbers_of_partitions(masters: int) -> None:
+    slots = [key_slot(Keys("any").outbox(n).encode()) for n in range(PARTITIONS)]
+    assert slots == [512 * n + 256 for n in range(PARTITIONS)]
+    begins = [SLOTS * n // masters for n in range(masters + 1)]
+    shares = [sum(first <= slot < end for slot in slots) for first, end in itertools.pairwise(begins)]
+    assert max(shares) - min(shares) <= 1
 
 
 @pytest.mark.parametrize("steer", ["}{", "*", "{00}", "\x00", "a:b", "é" * 50, "x" * 1000, "\r\nFLUSHALL\r\n"])

@@ -24,16 +24,17 @@ from otp_service.ports import Balance, Message, Outcome, Reason, TryResult
 from otp_service.retention import Retention
 from otp_service.routes import ChannelRule
 from otp_service.store import (
-    Lane,
     RedisGuard,
     RedisOperations,
     RedisOutbox,
     RedisPresence,
     RedisStandings,
     RedisStore,
+    lane_to,
     trips_to,
 )
 from otp_service.store.fields import RECORD
+from otp_service.store.keys import Keys
 from otp_service.store.scripts import SCRIPTS, Script, retaining
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -46,6 +47,7 @@ BANK = Client("bank", frozenset({"login", "signup", "password_reset"}))
 NUMBER = "+8613800138000"
 ACCEPTED = TryResult(Outcome.ACCEPTED, gateway_id="93390617")
 UNLIMITED = Limits(recipient=(), failures=(), client_ip=(), prefix=(), disable_after=0)
+KEYS = Keys("otp")
 PATIENCE = 30.0
 """Seconds until a test gives up; none waits for time to pass."""
 
@@ -127,6 +129,8 @@ def refused(reason: Reason) -> TryResult:
 
 
 class World:
+    scripts = MOVABLE
+
     def __init__(self, server: Server, limits: Limits | None = None, **policy: Any) -> None:
         self.server = server
         self.gateways = [FakeGateway("primary"), FakeGateway("backup")]
@@ -143,7 +147,6 @@ class World:
         self.challenge: Challenge | None = None
         self.suspect: Suspect | None = None
         self.replica_within = 0
-        self.scripts = MOVABLE
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -174,13 +177,13 @@ class World:
         return self
 
     def _rebuild(self) -> None:
-        lane = Lane(self.server.client) if self.server.url else None
+        lane = lane_to(self.server.client) if self.server.url else None
         self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
         self.findings: list[Finding] = []
-        self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
+        self.ledger = RedisGuard(self.server.client, scripts=self.scripts)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)
         self.verifier = Verifier(self.store, self.keyring, self.rules, self.challenge, self.suspect, self.guard)
-        self.operations = RedisOperations(self.server.client, scripts=MOVABLE)
+        self.operations = RedisOperations(self.server.client, scripts=self.scripts)
 
     def move_clock(self, seconds: float) -> None:
         """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
@@ -206,7 +209,7 @@ class World:
         """What the SMS says, derived as a worker derives it."""
         parsed = self.keyring.parse_id(id)
         assert parsed is not None
-        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+        record = KEYS.record(parsed.partition, id)
         kid, seed, length = self.server.client.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
         return self.keyring.code(kid.decode(), id, seed, counter, int(length))
 

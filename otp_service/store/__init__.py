@@ -1,8 +1,8 @@
 """Redis: every key name, every script. `connect` gives the client, the `Redis…` classes the ports on it."""
 
+from otp_service.store.cluster import lane_to
 from otp_service.store.cluster_trips import trips_to
 from otp_service.store.connection import connect, connect_async
-from otp_service.store.lane import Lane
 from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_audit import RedisAudit
 from otp_service.store.redis_captchas import RedisSpentTokens
@@ -22,7 +22,6 @@ from otp_service.store.tallies import RedisTallies
 from otp_service.store.trips import Trips
 
 __all__ = [
-    "Lane",
     "RedisAccounts",
     "RedisAudit",
     "RedisEventLog",
@@ -43,6 +42,7 @@ __all__ = [
     "Trips",
     "connect",
     "connect_async",
+    "lane_to",
     "retaining",
     "trips_to",
 ]

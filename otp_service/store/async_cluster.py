@@ -42,7 +42,7 @@ class AsyncCluster:
 
     def __init__(self, first: tuple[Address, ...], make: Callable[[Address], redis.asyncio.Redis]) -> None:
         self._make = make
-        self._first = first
+        self.first = first
         self._nodes: dict[Address, Node] = {}
         self._owners: list[Node | None] = [None] * SLOTS
         self._looking: asyncio.Task[None] | None = None
@@ -91,7 +91,7 @@ class AsyncCluster:
         try:
             # Not all workers ask the same one; those of the configuration come last, and are then what is left.
             known = self._serving()
-            for address in dict.fromkeys((*random.sample(known, len(known)), *self._first, *self._nodes)):
+            for address in dict.fromkeys((*random.sample(known, len(known)), *self.first, *self._nodes)):
                 if await self._is_told_by(self.at(address)):
                     await self._leave_former()
                     return

@@ -8,7 +8,6 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -36,20 +35,23 @@ def asked(ask: Callable[..., Any], *arguments: Any) -> Any:
 def connect(url: str) -> Any:
     """A client for one request at a time and thread. redis-py 8 would repeat a script whose reply was lost 10 times.
 
-    `redis.Redis`, or `RedisCluster`, which asks its first nodes here for the others. Raises ValueError for a URL that
-    is none, and what redis-py raises when no node of a cluster answers.
+    `redis.Redis`, or `Cluster`. Neither asks anything before it is asked. Raises ValueError for a URL that is none.
     """
+    from otp_service.store.cluster import Cluster
+    from otp_service.store.cluster_nodes import ClusterNodes
+
     place = parse_redis_url(url)
     if isinstance(place, SingleUrl):
         pool = redis.BlockingConnectionPool.from_url(
             place.url, max_connections=POOL_SIZE, timeout=CONNECT_WITHIN, retry=_once(), **_options(ANSWER_WITHIN)
         )
         return redis.Redis.from_pool(pool)
-    common = {"max_connections": POOL_SIZE, "retry": _once(), **_options(ANSWER_WITHIN), **_login(place)}
+    common = {"max_connections": POOL_SIZE, **_options(ANSWER_WITHIN), **_login(place)}
     if isinstance(place, SentinelUrl):
         sentinels = Sentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, _once()))  # type: ignore[no-untyped-call]
-        return sentinels.master_for(place.master, db=place.db, **common)  # type: ignore[no-untyped-call]
-    return RedisCluster(startup_nodes=[ClusterNode(*node) for node in place.nodes], **common)  # type: ignore[no-untyped-call]
+        return sentinels.master_for(place.master, db=place.db, retry=_once(), **common)  # type: ignore[no-untyped-call]
+    # redis-py retries nothing of its own on the connections to a cluster's nodes. Nobody waits for one there.
+    return Cluster(ClusterNodes(place.nodes, {**common, "max_connections": 2 * POOL_SIZE}))
 
 
 def connect_async(url: str, block_seconds: float) -> Any:

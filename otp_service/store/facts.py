@@ -1,12 +1,15 @@
-"""What a Redis server says of itself, as far as it lets us ask."""
+"""What a Redis server says of itself, as far as it lets us ask; of a cluster, what its masters say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 import redis
-from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, RedisClusterException, RedisError, ResponseError, TimeoutError
+
+from otp_service.store.cluster import Cluster
 
 NO_EVICTION = "noeviction"
 NO_FENCE = (
@@ -17,6 +20,9 @@ NO_REPLICA = (
     'redis.durability is "wait" and no replica is connected, so starts and checks answer 503; '
     'connect one (replicaof on its side), or set redis.durability = "async" to go without'
 )
+ALONE = "it is a node of a cluster, which knows a part of the keys; write redis+cluster:// in redis.url"
+UNSERVED = "of the cluster's 16384 slots are served by nobody: what lies there answers 503; see CLUSTER INFO on a node"
+_T = TypeVar("_T")
 
 
 class Unreachable(Exception):
@@ -25,7 +31,10 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """None where the server refuses the question, as some managed ones do."""
+    """None where the server refuses the question, as some managed ones do.
+
+    Of a cluster each is the worst that is true of one of its masters.
+    """
 
     is_valkey: bool
     version: str | None
@@ -37,10 +46,38 @@ class ServerFacts:
     """Those connected to it now."""
     info_in_scripts: bool
     """Whether a script may ask for the replication id."""
+    masters: int = 1
+    is_node_alone: bool = False
+    """It is a node of a cluster, and asked as if it were the only server."""
+    unserved: int = 0
+    """Slots of a cluster that no master has."""
 
     @classmethod
-    def ask(cls, client: redis.Redis) -> Self:
-        """Raises Unreachable."""
+    def ask(cls, client: redis.Redis | Cluster) -> Self:
+        """Raises Unreachable, also where one of several masters does not answer."""
+        if not isinstance(client, Cluster):
+            return cls._of(client)
+        try:
+            masters, unserved = client.masters(), client.nodes.unserved()
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise Unreachable("no node of the cluster answers as one of a cluster") from error
+        return replace(cls._worst([cls._of(master) for master in masters]), unserved=unserved)
+
+    @classmethod
+    def _worst(cls, masters: Sequence[Self]) -> Self:
+        return cls(
+            is_valkey=all(one.is_valkey for one in masters),
+            version=_least([one.version for one in masters], _numbers),
+            role=next((one.role for one in masters if one.role != "master"), "master"),
+            eviction_policy=_least([one.eviction_policy for one in masters], lambda policy: policy == NO_EVICTION),
+            aof=_least([one.aof for one in masters], bool),
+            replicas=_least([one.replicas for one in masters], int),
+            info_in_scripts=all(one.info_in_scripts for one in masters),
+            masters=len(masters),
+        )
+
+    @classmethod
+    def _of(cls, client: redis.Redis) -> Self:
         try:
             client.ping()
         except (ConnectionError, TimeoutError, OSError) as error:
@@ -58,6 +95,7 @@ class ServerFacts:
             aof=None if aof is None else bool(aof),
             replicas=info.get("connected_slaves"),
             info_in_scripts=_info_in_scripts(client),
+            is_node_alone=bool(info.get("cluster_enabled")),
         )
 
     @property
@@ -69,8 +107,7 @@ class ServerFacts:
         """Redis from 6.2, or any Valkey (the first was 7.2)."""
         if self.is_valkey or self.version is None:
             return self.is_valkey or None
-        major, minor, *_ = (int(part) for part in f"{self.version}.0".split(".") if part.isdigit())
-        return (major, minor) >= (6, 2)
+        return _numbers(self.version) >= (6, 2)
 
 
 def _info(client: redis.Redis) -> dict[str, Any]:
@@ -95,6 +132,16 @@ def _configured(client: redis.Redis, name: str) -> object:
     except ResponseError:
         return None
     return dict(answer).get(name)
+
+
+def _least(told: Sequence[_T | None], worth: Callable[[_T], Any]) -> _T | None:
+    """None where one does not tell."""
+    known = [value for value in told if value is not None]
+    return min(known, key=worth) if len(known) == len(told) else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in f"{version}.0".split(".") if part.isdigit())[:2]
 
 
 def _text(value: object) -> str | None:

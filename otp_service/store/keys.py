@@ -32,8 +32,8 @@
 | `P:{h:<webhook>}:done`    | zset   | the latest events that were dealt with         | 15 min                       |
 | `P:{h:<webhook>}:gone:<url>` | string | when that address said 410                  | 30 days from the last look   |
 | `P:g:<name>`               | string | the try that a gateway's id stands for      | 72 h                         |
-| `P:c:<channel>`            | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
-| `P:cf:<channel>:<span>`    | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
+| `P:c:{<channel>}`          | hash   | a channel's breaker, score, pause, balance  | none: one a channel          |
+| `P:cf:{<channel>}:<span>`  | hash   | its outcomes and latencies in ten minutes   | 3 h                          |
 | `P:pauses`                 | hash   | sends that an operator holds back           | none: what an operator wrote |
 | `P:revoked`                | hash   | ids of API keys that are revoked            | none: at most 1,000          |
 | `P:{reports}:heard`       | stream | what gateways said later, not acted on yet     | none: the latest 100,000     |
@@ -51,11 +51,22 @@
 
 Lives of 2 h (but a claim's), 72 h, 90 and 400 days are what `[retention]` says unless it is told otherwise.
 
-`NN` is the partition, the hash tag of a cluster: what must change together lies in one slot. A webhook's keys lie in
-one of their own.
+`{NN}` stands for a partition's tag, one of `TAGS`. What is in braces decides the slot of a cluster, so what must change
+together lies in one: a partition, a webhook, a channel, the reports, the guard, what one client spends of one limit.
+No script and no command touches two.
 """
 
 from __future__ import annotations
+
+TAGS = (
+    "nbd", "ope", "3el", "g95", "bgq", "cup", "bc1", "cq0", "nsf", "oag", "3tn", "2fo", "bvs", "cdr", "br3", "6jb",
+    "1cj", "0qk", "dmz", "mvc", "5og", "aw6", "hho", "asv", "dx8", "ej9", "d8p", "eny", "bTw", "af4", "hym", "abt",
+)  # fmt: skip
+"""By partition: the first three characters whose slot is 512 × partition + 256.
+
+Masters share the 16,384 slots in equal ranges, so of 32 partitions that lie as far from one another as they can, each
+master of an equal share has an equal number, or one more. Tags `00` to `31` would give three masters 15, 9 and 8.
+"""
 
 
 class Keys:
@@ -63,7 +74,7 @@ class Keys:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._tags = [f"{prefix}:{{{partition:02d}}}" for partition in range(32)]
+        self._tags = [f"{prefix}:{{{tag}}}" for tag in TAGS]
 
     def record(self, partition: int, id: str) -> str:
         return f"{self._tags[partition]}:v:{id}"
@@ -132,10 +143,10 @@ class Keys:
         return f"{self._prefix}:g:{name}"
 
     def channel(self, name: str) -> str:
-        return f"{self._prefix}:c:{name}"
+        return f"{self._prefix}:c:{{{name}}}"
 
     def figures(self, channel: str, span: int) -> str:
-        return f"{self._prefix}:cf:{channel}:{span}"
+        return f"{self._prefix}:cf:{{{channel}}}:{span}"
 
     def reports(self) -> str:
         return f"{self._prefix}:{{reports}}:heard"

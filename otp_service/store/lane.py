@@ -9,44 +9,60 @@ kept here, and taken again without asking whether it is still good: one that is 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import redis
+from hiredis import pack_command
 from redis.exceptions import ResponseError
+
+Words = Sequence[str | bytes | int]
+
+
+class Asks(Protocol):
+    def ask(self, commands: Sequence[Words]) -> list[Any]:
+        """What is said to these commands, refusals among it, in one trip. Nothing that may have been done is repeated.
+
+        Raises redis-py's ConnectionError and TimeoutError: then nobody knows what was done.
+        """
 
 
 class Lane:
-    """Threads share one; each has a connection of its own for its trip."""
+    """To one server. Threads share one; each has a connection of its own for its trip."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool: Any = client.connection_pool
         self._idle: deque[Any] = deque()
 
-    def ask(self, packed: bytes, replies: int = 1) -> list[Any]:
-        """What the server says to so many packed commands, refusals among it. Nothing is asked twice.
+    def ask(self, commands: Sequence[Words]) -> list[Any]:
+        return self.read(self.send(packed(commands)), len(commands))
 
-        Raises redis-py's ConnectionError and TimeoutError: then nobody knows what was done.
-        """
+    def send(self, commands: bytes) -> Any:
+        """The connection on which they are under way: `read` from it, or `drop` it."""
         connection = self._take()
         try:
-            connection.send_packed_command((packed,))
+            connection.send_packed_command((commands,))
+        except BaseException:
+            self.drop(connection)
+            raise
+        return connection
+
+    def read(self, connection: Any, replies: int) -> list[Any]:
+        try:
             read = [_read(connection) for _ in range(replies)]
         except BaseException:
-            # What is still to come must not pass for the answer to somebody else's question.
-            connection.disconnect()
-            self._pool.release(connection)
-            self._forget_idle()
+            self.drop(connection)
             raise
         self._idle.append(connection)
         return read
 
-    def _take(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._pool.get_connection()
+    def drop(self, connection: Any) -> None:
+        """What is still to come must not pass for the answer to somebody else's question."""
+        connection.disconnect()
+        self._pool.release(connection)
+        self.forget_idle()
 
-    def _forget_idle(self) -> None:
+    def forget_idle(self) -> None:
         """Where one was lost the others are old: the next to ask begin anew."""
         while self._idle:
             try:
@@ -55,6 +71,17 @@ class Lane:
                 return
             connection.disconnect()
             self._pool.release(connection)
+
+    def _take(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._pool.get_connection()
+
+
+def packed(commands: Sequence[Words]) -> bytes:
+    """As they stand on the wire."""
+    return b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
 
 
 def _read(connection: Any) -> Any:

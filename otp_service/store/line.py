@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -15,13 +14,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from otp_service.ports import StoreDown, StoreFull
 from otp_service.store.connection import Lost
 from otp_service.store.durability import AWAITED, require_replica
-from otp_service.store.lane import Lane
+from otp_service.store.lane import Asks, Words
 from otp_service.store.scripts import Script
 
 _OUT_OF_MEMORY = "not allowed when used memory"
 """Redis 6.2 says it in the middle of another error, whose class says nothing."""
 
-Arguments = Sequence[str | bytes | int]
+Arguments = Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Line:
 
     client: redis.Redis
     scripts: Mapping[str, Script]
-    lane: Lane | None = None
+    lane: Asks | None = None
     """Without one redis-py asks, which costs more."""
     replica_within: int = 0
     """Milliseconds that a replica has to confirm an awaited transition; 0: none is asked."""
@@ -39,7 +38,7 @@ class Line:
         return self._asked(name, lambda: self._evaluate(name, keys, arguments))
 
     def run_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
-        """Scripts with their keys and arguments, in one round trip."""
+        """Scripts with their keys and arguments, in one round trip; of a cluster in one to each master."""
         replies: list[Any] = self._asked(calls[0][0], lambda: self._evaluate_each(calls))
         return replies
 
@@ -47,7 +46,7 @@ class Line:
         return self._asked(command[0], lambda: self._ask(*command))
 
     def call_each(self, commands: Sequence[Sequence[str]]) -> list[Any]:
-        """In one round trip."""
+        """In one round trip; of a cluster in one to each master."""
         replies: list[Any] = self._asked(commands[0][0], lambda: _none_refused(self._ask_each(commands)))
         return replies
 
@@ -75,7 +74,7 @@ class Line:
     def _ask(self, *words: str | bytes | int) -> Any:
         if self.lane is None:
             return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
-        return _none_refused(self.lane.ask(pack_command(words)))[0]  # type: ignore[arg-type]
+        return _none_refused(self.lane.ask([words]))[0]
 
     def _ask_each(self, commands: Sequence[Arguments]) -> list[Any]:
         """The replies, refusals among them."""
@@ -84,8 +83,7 @@ class Line:
             for command in commands:
                 pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
             return pipeline.execute(raise_on_error=False)
-        packed = b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
-        return self.lane.ask(packed, len(commands))
+        return self.lane.ask(commands)
 
     def _ask_replicated(self, *words: str | bytes | int) -> Any:
         """A transition, and on the same connection whether a replica has it: one trip. Raises StoreDown if none has."""

@@ -81,7 +81,10 @@ class RedisOperations:
     def _workers(self, seen: Mapping[str, int]) -> list[WorkerSign]:
         if not seen:
             return []
-        replies = asked(lambda: self._client.mget([self._keys.worker(name) for name in seen]))
+        pipeline = self._client.pipeline(transaction=False)
+        for name in seen:
+            pipeline.get(self._keys.worker(name))
+        replies = asked(pipeline.execute)
         said = zip(seen, (json.loads(reply) if reply else None for reply in replies), strict=True)
         return [
             WorkerSign(name, one["version"], one["up"], one["in_flight"], one["done"], seen[name])

@@ -32,8 +32,8 @@ class RedisSpentTokens:
         key = self._keys.captcha(name)
 
         def ask() -> Any:
-            # One transaction: the second command tells who was first, ourselves in an earlier try included.
-            pipeline = self._client.pipeline(transaction=True)
+            # The second command tells who was first, ourselves in an earlier try included.
+            pipeline = self._client.pipeline(transaction=False)
             pipeline.set(key, nonce, nx=True, ex=SPENT_SECONDS)
             pipeline.get(key)
             return pipeline.execute()[1]

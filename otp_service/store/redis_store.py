@@ -30,7 +30,7 @@ from otp_service.ports import (
 )
 from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
-from otp_service.store.lane import Lane
+from otp_service.store.lane import Asks
 from otp_service.store.line import Arguments, Line
 from otp_service.store.rows import buckets, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -51,7 +51,7 @@ class RedisStore:
         client: redis.Redis,
         prefix: str = "otp",
         scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
-        lane: Lane | None = None,
+        lane: Asks | None = None,
         replica_within: int = 0,
     ) -> None:
         self._line = Line(client, scripts, lane, replica_within)

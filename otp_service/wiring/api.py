@@ -42,7 +42,7 @@ def build_verifier(config: Config) -> Verifier:
     challenge = build_challenge(config, keyring, client)
     acts = store.RedisAudit(client, keyring, prefix, config.retention.domain())
     replica_within = REPLICA_WITHIN_MS if config.redis.durability == "wait" else 0
-    kept = store.RedisStore(client, prefix, scripts, store.Lane(client), replica_within)
+    kept = store.RedisStore(client, prefix, scripts, store.lane_to(client), replica_within)
     return Verifier(kept, keyring, rules, challenge, pumping_guard=guard, acts=acts)
 
 

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from otp_service.errors import Unavailable
 from otp_service.keyring import PARTITIONS
 from tests.attacks.thief import contents, files, watched, write_down_everything
-from tests.world import UNLIMITED, Server, World, fields_of
+from tests.world import KEYS, UNLIMITED, Server, World, fields_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("at rest")]
 
@@ -66,7 +66,7 @@ def deliver(world: World, ids: list[str]) -> None:
     raw = world.server.client
 
     async def is_done() -> None:
-        while any(raw.xlen(f"otp:{{{p:02d}}}:outbox") for p in range(PARTITIONS)):  # noqa: ASYNC110
+        while any(raw.xlen(KEYS.outbox(p)) for p in range(PARTITIONS)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     async def work() -> None:
@@ -75,7 +75,7 @@ def deliver(world: World, ids: list[str]) -> None:
         for id in ids[::1000]:
             parsed = world.keyring.parse_id(id)
             assert parsed
-            key = f"otp:{{{parsed.partition:02d}}}:outbox"
+            key = KEYS.outbox(parsed.partition)
             read = raw.xreadgroup("workers", "w1", {key: ">"}, count=1)
             if read:
                 raw.xclaim(key, "workers", "w1", 0, [read[0][1][0][0]], retrycount=100)
@@ -148,7 +148,7 @@ def test_a_full_dump_without_the_keys_yields_no_code_where_salted_hashes_yield_a
     jobs = []
     for n in range(RECORDS):
         id = world.start(f"138{n:08d}").verification.id
-        [key] = [f"otp:{{{parsed.partition:02d}}}:v:{id}" for parsed in [world.keyring.parse_id(id)] if parsed]
+        [key] = [KEYS.record(parsed.partition, id) for parsed in [world.keyring.parse_id(id)] if parsed]
         record = fields_of(world.server.client, key)
         salted = hashlib.sha256(record["seed"] + world.code_of(id).encode()).digest()[:_LENGTH]
         jobs.append((record["seed"], list(record.values()), salted))

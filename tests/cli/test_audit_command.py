@@ -93,7 +93,7 @@ class TestWhatIsWrittenDown:
 
         assert operator.status == 1
         assert "Redis does not answer" in operator.err
-        assert not real_server.client.hexists("otp:c:primary", "paused")
+        assert not real_server.client.hexists("otp:c:{primary}", "paused")
 
     def test_is_a_test_of_a_channel_unless_redis_is_down(self, operator: Operator) -> None:
         """That act needs no Redis."""

@@ -190,9 +190,9 @@ class TestStatus:
     def test_says_so_when_a_balance_is_low(self, command: Command, running: Running, tmp_path: Path) -> None:
         """`balance_low` is where the operator wants to be told."""
         with redis.Redis.from_url(running.environ["OTP_REDIS__URL"]) as client:
-            client.hset("otp:c:backup", mapping={"balance": "99", "balance_at": 1})
+            client.hset("otp:c:{backup}", mapping={"balance": "99", "balance_at": 1})
             said = command("status", **running.environ)
-            client.hdel("otp:c:backup", "balance", "balance_at")
+            client.hdel("otp:c:{backup}", "balance", "balance_at")
         assert command.status == 1
         assert "trouble\tthe balance of backup is 99, below 100" in said
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from otp_service.keyring import PARTITIONS
 from otp_service.store import connect, connect_async
-from otp_service.store.scripts import SCRIPTS
 from tests.cluster.nodes import Cluster
 from tests.world import Server, World
 
 
 @pytest.fixture
 def world(masters: Cluster) -> World:
-    made = World(Server(connect(masters.url), lambda: connect_async(masters.url, 1.0), masters.url))
-    return made
+    return World(Server(connect(masters.url), lambda: connect_async(masters.url, 1.0), masters.url))
 
 
 def numbers(world: World, each: int = 1) -> list[str]:

@@ -13,7 +13,7 @@ import redis.asyncio
 from otp_service.ports import Begun, Candidate, Entry, NoChannel, TakeEnd, TryResult, Verdict
 from otp_service.store import RedisOutbox, Trips
 from otp_service.store.entries import GROUP
-from tests.world import ACCEPTED, MOVABLE, World
+from tests.world import ACCEPTED, KEYS, MOVABLE, World
 
 CANDIDATES = (Candidate("primary"), Candidate("backup"))
 
@@ -48,7 +48,7 @@ class Hands:
 
     async def fall_asleep(self, entry: Entry) -> None:
         """Let its lease run out at once, and others go on."""
-        outbox = f"otp:{{{entry.partition:02d}}}:outbox"
+        outbox = KEYS.outbox(entry.partition)
         await self.client.xclaim(outbox, GROUP, self.name, 0, [entry.entry], idle=1 << 20, justid=True)
         await asyncio.sleep(0.01)
 

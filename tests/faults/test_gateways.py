@@ -155,14 +155,14 @@ def test_f26_what_waited_for_the_gateways_to_come_back_meets_them_one_by_one(ser
     ids = [world.start(number(n)).verification.id for n in range(30)]
     client = world.server.client
     for gateway in world.gateways:
-        client.hset(f"otp:c:{gateway.name}", mapping={"open": world.store.now() - 1, "spell": 5000, "probed": 0})
+        client.hset(f"otp:c:{{{gateway.name}}}", mapping={"open": world.store.now() - 1, "spell": 5000, "probed": 0})
     busy, most = Counter[str](), 0
 
     def delivering(name: str) -> Callable[[Message], Awaitable[TryResult]]:
         async def deliver(message: Message) -> TryResult:
             nonlocal most
             busy[name] += 1
-            if client.hexists(f"otp:c:{name}", "open"):
+            if client.hexists(f"otp:c:{{{name}}}", "open"):
                 most = max(most, busy[name])
             await asyncio.sleep(0.01)
             busy[name] -= 1

@@ -71,7 +71,7 @@ def test_a_report_that_brings_one_more_channel_is_not_overruled_by_the_entry_bef
 
 
 def half_open(world: World, channel: str) -> str:
-    key = f"otp:c:{channel}"
+    key = f"otp:c:{{{channel}}}"
     world.server.client.hset(key, mapping={"open": world.store.now() - 1, "spell": 5000, "probed": 0})
     return key
 

@@ -17,7 +17,7 @@ from otp_service.events import OF_THE_INSTALLATION, OF_VERIFICATIONS, TYPES
 from otp_service.ports import HookAnswer
 from otp_service.store import RedisEventLog
 from tests.hooks.hook_world import MASK, SECRET, START, HookWorld, new_secret, reference_clock
-from tests.world import NUMBER, Server
+from tests.world import KEYS, NUMBER, Server
 
 
 def emit(world: HookWorld, type: str, **data: str | float) -> None:
@@ -161,8 +161,8 @@ def test_what_nobody_wants_and_what_is_no_event_does_not_stay(server: Server) ->
     world = HookWorld(server, bank={"client": "bank"})
     world.happen()
     world.happen("delivery.teleported")
-    world.server.client.xadd("otp:{00}:events", {"type": "delivery.failed"})
-    world.server.client.xadd("otp:{00}:events", {"type": "delivery.failed", "id": b"\xff", "at": "soon"})
+    world.server.client.xadd(KEYS.events(0), {"type": "delivery.failed"})
+    world.server.client.xadd(KEYS.events(0), {"type": "delivery.failed", "id": b"\xff", "at": "soon"})
     world.server.client.xadd("otp:events", {"type": "balance.low", "data": "{"})
     world.turn()
     assert world.receiver.got == []

@@ -139,7 +139,7 @@ def test_a_channel_shows_its_outcomes_and_the_gateways_words(world: World) -> No
 
 
 def test_a_channel_shows_what_was_said_of_its_balance(world: World) -> None:
-    world.server.client.hset("otp:c:backup", mapping={"balance": "12.5", "balance_at": 1000})
+    world.server.client.hset("otp:c:{backup}", mapping={"balance": "12.5", "balance_at": 1000})
     assert [(one.balance, one.balance_at) for one in look(world).channels] == [("", 0), ("12.5", 1000)]
 
 

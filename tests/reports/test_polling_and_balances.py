@@ -207,7 +207,7 @@ def test_a_balance_is_shown_by_all_and_told_once_a_crossing(world: World) -> Non
     with capture_logs():
         at_a_desk(world, work)
     assert told(world) == [b"balance.low", b"balance.low"]
-    kept = world.server.client.hgetall("otp:c:primary")
+    kept = world.server.client.hgetall("otp:c:{primary}")
     assert (kept[b"balance"], kept[b"balance_low"]) == (b"-3", b"1")
     assert int(kept[b"balance_at"]) > 0
     assert metrics.CHANNEL_BALANCE.labels("primary")._value.get() == -3
@@ -226,7 +226,7 @@ def test_one_worker_asks_for_balances_and_the_others_show_what_it_heard(world: W
 def test_a_channel_without_a_balance_hinders_none(world: World, error: ChannelError) -> None:
     mute, other = TalkingGateway("mute", left=error), TalkingGateway("other", left=Balance("5"))
     at_a_desk(world, lambda desk: desk.watch(Watched(mute), Watched(other)).step())
-    assert world.server.client.hget("otp:c:other", "balance") == b"5"
+    assert world.server.client.hget("otp:c:{other}", "balance") == b"5"
 
 
 def test_a_channel_that_opens_or_closes_is_told_without_keeping_its_send_waiting(world: World) -> None:

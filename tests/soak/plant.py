@@ -26,8 +26,10 @@ from otp_service.api_keys import new_key
 from otp_service.cli import embedded_valkey
 from otp_service.cli.addresses import is_free
 from otp_service.config.fields import Address
+from otp_service.store.fields import RECORD
 from otp_service.verifier import Verifier
 from tests.cli.processes import command, environment, free_port, until
+from tests.world import KEYS
 
 DEADLINE = 2.0
 """Seconds of each channel."""
@@ -230,8 +232,8 @@ class Plant:
         """As a worker derives it."""
         parsed = self.keyring.parse_id(id)
         assert parsed is not None
-        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
-        kid, seed, length = self.redis.hmget(record, "kid", "seed", "code_length")
+        record = KEYS.record(parsed.partition, id)
+        kid, seed, length = self.redis.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
         return self.keyring.code(kid.decode(), id, seed, 0, int(length))
 
     # --- how they are made ----------------------------------------------------------------------------------------

@@ -1,0 +1,200 @@
+"""Every act of an operator, by the command line, on a cluster: as on one server."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from otp_service import config as configuration
+from otp_service import wiring
+from otp_service.errors import CodeMismatch, ConfigError, RecipientBlocked
+from otp_service.keyring import PARTITIONS
+from otp_service.policy import Client
+from otp_service.store import RedisPersonalData
+from otp_service.store.facts import ServerFacts
+from otp_service.verifier import CheckRequest, StartRequest, Verifier
+from tests.cli.conftest import Command
+from tests.cluster.cluster_world import Heard, world_on
+from tests.cluster.nodes import Cluster
+from tests.cluster.test_requests import number
+from tests.test_privacy import HOOK, subject
+from tests.world import KEYS, NUMBER
+
+APP = Client("app", frozenset({"login", "signup", "password_reset"}))
+
+
+class Desk:
+    """Who runs the installation. What is started here no worker sends."""
+
+    def __init__(self, command: Command, cluster: Cluster) -> None:
+        self.command = command
+        self.environ = {"OTP_REDIS__URL": cluster.url, "OTP_LIMITS__FAILURES": "2/1h"}
+        self.made = command("init", "--yes")
+
+    def __call__(self, *arguments: str, **environ: str) -> str:
+        return self.command(*arguments, **{**self.environ, **environ})
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+    def verifier(self) -> Verifier:
+        return wiring.build_verifier(configuration.load(Path("otp.toml"), self.environ))
+
+    def start(self, to: str = NUMBER) -> str:
+        asked = StartRequest(to, "login", client_ip="192.0.2.1", device="d", metadata={"order": "seven"})
+        return self.verifier().start(APP, asked).verification.id
+
+    def acts(self) -> list[str]:
+        return list(dict.fromkeys(act["act"] for act in self.json("audit")))
+
+
+@pytest.fixture
+def desk(
+    masters: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Desk]:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("OTP_")]:
+        monkeypatch.delenv(name)
+    yield Desk(Command(capsys, monkeypatch), masters)
+    structlog.reset_defaults()
+
+
+def test_status_counts_the_queues_of_all_masters(desk: Desk) -> None:
+    verifier = desk.verifier()
+    for n in range(30):
+        verifier.start(APP, StartRequest(number(n), "login"))
+    assert desk.json("status")["queue"]["depth"] == 30
+
+
+def test_a_trace_shows_a_number_and_a_verification(desk: Desk) -> None:
+    id = desk.start()
+    assert id in desk("trace", NUMBER)
+    assert id in desk("trace", id)
+    assert desk.command.status == 0
+
+
+def test_what_is_counted_is_shown_and_forgotten(desk: Desk) -> None:
+    id, verifier = desk.start(), desk.verifier()
+    for code in ("000000", "000001"):
+        with pytest.raises(CodeMismatch):
+            verifier.check(APP, id, CheckRequest(code))
+    shown = {one["limit"]: one["used"] for one in desk.json("limits", "show", NUMBER)["limits"]}
+    assert (shown["failures"], shown["recipient"]) == (2, 1)
+    desk("limits", "clear", NUMBER, "--prefix")
+    shown = {one["limit"]: one["used"] for one in desk.json("limits", "show", NUMBER)["limits"]}
+    assert set(shown.values()) == {0}
+    assert desk("limits", "lift", "GB") == "nothing was held\n"
+    assert desk("limits", "lift", NUMBER) == "nothing was held\n"
+
+
+def test_what_is_held_is_exported_and_erased(desk: Desk) -> None:
+    id = desk.start()
+    document = desk.json("recipients", "export", NUMBER)
+    assert [one["id"] for one in document["verifications"]] == [id]
+    assert {held["what"] for held in document["held"]} >= {"recipient", "lookup", "cooldown", "queued_send"}
+    said = desk("recipients", "erase", NUMBER, "--also-limits")
+    assert "1 verification, 1 pending" in said
+    document = desk.json("recipients", "export", NUMBER)
+    assert (document["verifications"], document["held"]) == ([], [])
+
+
+def test_what_waits_for_a_webhook_is_erased_too(masters: Cluster) -> None:
+    """Its events lie in slots of others."""
+    scripts = Heard()
+    with world_on(masters, scripts=scripts) as world:
+        world.with_rules(listened=frozenset({"*"}))
+        id = world.start().verification.id
+        world.check(id, world.code_of(id))
+        client, about = world.server.client, subject(world)
+        row = {"channel": "primary", "name": "x", "outcome": "delivered", "recipient": about.recipient}
+        client.xadd(KEYS.reports(), row)
+        client.zadd(KEYS.orphans(), {b"no row": 1})
+        kept = RedisPersonalData(client, world.keyring, webhooks=(HOOK,), scripts=scripts)
+        assert {one.kind for one in kept.held(about).holdings} >= {"event", "lookup"}
+        assert kept.erase(about, also_limits=True).counts["event"] > 0
+        assert kept.held(about).verifications == []
+    assert scripts.names >= {"erase", "hook_drop"}
+
+
+def test_what_the_pumping_guard_holds_is_shown_and_lifted(masters: Cluster) -> None:
+    with world_on(masters) as world:
+        client, now = world.server.client, world.store.now()
+        for partition in range(PARTITIONS):
+            client.zadd(KEYS.guarded(partition), {f"p{partition}": now + 60_000})
+            held = {"until": now + 60_000, "since": now, "why": "0/10", "kid": "a", "mask": "sealed"}
+            client.hset(KEYS.guarded_prefix(partition, f"p{partition}"), mapping=held)
+        found = world.ledger.held()
+        assert {one.partition for one in found} == set(range(PARTITIONS))
+        assert all(world.ledger.lift(one) for one in found)
+        assert world.ledger.held() == []
+
+
+def test_a_number_is_suppressed_and_not(desk: Desk) -> None:
+    desk("recipients", "suppress", NUMBER)
+    with pytest.raises(RecipientBlocked):
+        desk.start()
+    desk("recipients", "unsuppress", NUMBER)
+    assert desk.start()
+
+
+def test_a_key_is_revoked(desk: Desk) -> None:
+    [key] = desk.json("keys", "list")
+    desk("keys", "revoke", key["id"])
+    assert [key["state"] for key in desk.json("keys", "list")] == ["revoked"]
+    desk("keys", "revoke", "--undo", key["id"])
+    assert [key["state"] for key in desk.json("keys", "list")] == ["active"]
+
+
+def test_channels_and_sends_are_paused(desk: Desk) -> None:
+    desk("channels", "pause", "primary")
+    desk("sends", "pause", "--country", "GB")
+    assert {one["what"] for one in desk.json("status")["pauses"]} == {"channel:primary", "region:GB"}
+    desk("channels", "resume", "primary")
+    desk("sends", "resume")
+    assert desk.json("status")["pauses"] == []
+
+
+def test_the_trail_holds_all_of_it_in_order_and_is_whole(desk: Desk) -> None:
+    desk("recipients", "suppress", NUMBER)
+    desk("channels", "pause", "primary")
+    desk("limits", "clear", NUMBER)
+    assert desk.acts() == ["recipients.suppress", "channels.pause", "limits.clear"]
+    desk("audit", "verify")
+    assert desk.command.status == 0
+
+
+class TestWhatTheClusterLacks:
+    def facts(self, desk: Desk, **environ: str) -> ServerFacts:
+        return wiring.ask_server(configuration.load(Path("otp.toml"), {**desk.environ, **environ}))
+
+    def test_nothing(self, desk: Desk) -> None:
+        facts = self.facts(desk)
+        assert (facts.masters, facts.unserved, facts.evicts, facts.is_recent) == (3, 0, False, True)
+        assert (facts.role, facts.aof, facts.replicas, facts.info_in_scripts) == ("master", True, 0, True)
+        assert "3 masters serve all slots" in desk("doctor")
+
+    def test_one_master_that_evicts_is_enough_to_refuse(self, desk: Desk, masters: Cluster) -> None:
+        [one, *_] = masters.masters
+        one.client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(ConfigError, match="allkeys-lru"):
+                wiring.check_server(configuration.load(Path("otp.toml"), desk.environ))
+        finally:
+            one.client.config_set("maxmemory-policy", "noeviction")
+
+    def test_a_master_without_a_replica_for_those_who_wait(self, desk: Desk) -> None:
+        waits = configuration.load(Path("otp.toml"), {**desk.environ, "OTP_REDIS__DURABILITY": "wait"})
+        assert "no replica is connected" in (wiring.check_server(waits) or "")
+
+    def test_a_node_that_is_asked_alone(self, desk: Desk, masters: Cluster) -> None:
+        url = f"redis://127.0.0.1:{masters.nodes[0].port}"
+        said = desk("doctor", OTP_REDIS__URL=url)
+        assert "write redis+cluster://" in said
+        alone = configuration.load(Path("otp.toml"), {**desk.environ, "OTP_REDIS__URL": url})
+        assert "write redis+cluster://" in (wiring.check_server(alone) or "")
