@@ -18,6 +18,7 @@ from tests.world import Server, World
 INSTALLATIONS = {
     "tests/cli/test_operating.py": "operating",
     "tests/cluster/test_nodes.py": "cluster",
+    "tests/cluster/test_moving_outboxes.py": "cluster",
     "tests/cluster/test_moving_slots.py": "cluster",
     "tests/cluster/test_operators.py": "cluster",
     "tests/cluster/test_requests.py": "cluster",
