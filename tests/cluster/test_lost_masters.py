@@ -108,6 +108,22 @@ def test_a_masters_replica_takes_over_and_nothing_that_was_told_is_forgotten(rep
                 lives.are_whole(world)
 
 
+def test_checks_elsewhere_go_on_where_the_cluster_need_not_be_whole(replicated: Cluster) -> None:
+    for node in replicated.nodes:
+        node.client.config_set("cluster-require-full-coverage", "no")
+    with world_on(replicated) as world:
+        lives = Lives(world)
+        gone = replicated.owner_of(world.slot(lives.ids[1]))
+        theirs = lives.slots_of(gone)
+        gone.kill()
+        elsewhere = [n for n, id in enumerate(lives.ids) if n not in lives.tokens and world.slot(id) not in theirs]
+        assert elsewhere
+        assert all(world.check(lives.ids[n], lives.codes[n]).token for n in elsewhere)
+    for node in replicated.nodes:
+        if node is not gone:
+            node.client.config_set("cluster-require-full-coverage", "yes")
+
+
 def test_the_old_master_that_comes_back_is_no_longer_asked(replicated: Cluster) -> None:
     with world_on(replicated) as world:
         id = world.start().verification.id
