@@ -233,8 +233,8 @@ class World:
 
     async def is_idle(self) -> None:
         """Return once no send waits in an outbox or is worked on."""
-        ask = self.server.client
-        await until(lambda: not any(ask.xlen(key) for key in ask.scan_iter("*:outbox", count=1000)))
+        client = self.server.client
+        await until(lambda: not any(client.xlen(key) for key in client.scan_iter("*:outbox", count=1000)))
 
     def deliver(self, done: Callable[[], object] = lambda: True) -> None:
         """Wake what is due, and let one worker run until it has done what there is to do and `done` holds."""

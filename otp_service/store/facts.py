@@ -60,7 +60,8 @@ class ServerFacts:
         try:
             masters, unserved = client.masters(), client.nodes.unserved()
         except (RedisError, RedisClusterException, OSError) as error:
-            raise Unreachable("no node of the cluster answers as one of a cluster") from error
+            reason = type(error.__cause__ or error).__name__
+            raise Unreachable(f"no node answers as one of a cluster: {reason}") from error
         return replace(cls._worst([cls._of(master) for master in masters]), unserved=unserved)
 
     @classmethod

@@ -12,6 +12,7 @@ from otp_service.errors import CodeMismatch, TokenUsed, Unavailable
 from otp_service.store.cluster_lane import ClusterLane
 from otp_service.verification import Status
 from otp_service.verifier import TokenRequest
+from tests.cli.processes import until
 from tests.cluster.cluster_world import ClusterWorld, world_on
 from tests.cluster.nodes import Cluster, Move, Node
 from tests.cluster.test_requests import number
@@ -103,6 +104,21 @@ def test_what_is_refused_for_too_long_was_not_done(world: ClusterWorld, how_far:
             world.check(id, code)
         assert refused.value.retry_after
     assert world.get(id).status is Status.PENDING
+    assert world.check(id, code).token
+
+
+def test_a_slot_that_moves_as_a_whole_is_hardly_missed(world: ClusterWorld) -> None:
+    id = world.start().verification.id
+    code, slot = world.code_of(id), world.slot(id)
+    source = world.cluster.owner_of(slot)
+    to = world.cluster.other_than(source)
+    asked_for(world, PATIENCE)
+
+    source.ask("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
+    seen = [world.get(id).status]
+    until(lambda: seen.append(world.get(id).status) or world.cluster.owner_of(slot) is to, "it has moved")
+
+    assert set(seen) == {Status.PENDING}
     assert world.check(id, code).token
 
 

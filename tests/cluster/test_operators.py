@@ -169,6 +169,17 @@ def test_the_trail_holds_all_of_it_in_order_and_is_whole(desk: Desk) -> None:
     assert desk.command.status == 0
 
 
+def test_the_api_answers(desk: Desk) -> None:
+    config = configuration.load(Path("otp.toml"), desk.environ)
+    asked = wiring.build_app(config, wiring.build_verifier(config)).test_client()
+    key = desk.made.partition("key ")[2].split()[0]
+    who = {"Authorization": f"Bearer {key}"}
+    made = asked.post("/v1/verifications", json={"to": NUMBER, "purpose": "login"}, headers=who)
+    assert made.status_code == 201
+    assert asked.get(f"/v1/verifications/{made.json['id']}", headers=who).status_code == 200  # type: ignore[index]
+    assert asked.get("/readyz").status_code == 200
+
+
 class TestWhatTheClusterLacks:
     def facts(self, desk: Desk, **environ: str) -> ServerFacts:
         return wiring.ask_server(configuration.load(Path("otp.toml"), {**desk.environ, **environ}))
