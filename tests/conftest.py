@@ -17,11 +17,11 @@ from tests.world import Server, World
 
 INSTALLATIONS = {
     "tests/cli/test_operating.py": "operating",
-    "tests/cluster/test_nodes.py": "cluster",
-    "tests/cluster/test_moving_outboxes.py": "cluster",
     "tests/cluster/test_connecting.py": "cluster",
     "tests/cluster/test_lost_masters.py": "replicated_cluster",
+    "tests/cluster/test_moving_outboxes.py": "cluster",
     "tests/cluster/test_moving_slots.py": "cluster",
+    "tests/cluster/test_nodes.py": "cluster",
     "tests/cluster/test_operators.py": "cluster",
     "tests/cluster/test_requests.py": "cluster",
     "tests/cluster/test_workers.py": "cluster",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from itertools import count
 from typing import Any
 
-from otp_service.keyring import PARTITIONS
+from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.store import connect, connect_async
 from otp_service.store.scripts import SCRIPTS, Script
 from tests.cluster.nodes import Cluster, slot_of
-from tests.world import KEYS, UNLIMITED, Server, World
+from tests.world import FINGERPRINT, KEYS, SECRET, UNLIMITED, Server, World
 
 
 class Heard(dict[str, Script]):
@@ -52,6 +54,23 @@ class ClusterWorld(World):
 def server_of(cluster: Cluster) -> Server:
     """Its client is this caller's own."""
     return Server(connect(cluster.url), lambda: connect_async(cluster.url, 1.0), cluster.url)
+
+
+def number(n: int) -> str:
+    """Of a neighbourhood of its own, and so most likely of another partition."""
+    return f"+86138{n:04d}8000"
+
+
+@cache
+def numbers_of_partitions(each: int = 3) -> dict[int, list[str]]:
+    """Some of every partition, as every world has them."""
+    keyring = Keyring([("a", SECRET)], FINGERPRINT)
+    found: dict[int, list[str]] = {partition: [] for partition in range(PARTITIONS)}
+    for n in count():
+        if min(map(len, found.values())) >= each:
+            break
+        found[keyring.partition(number(n)[:-4])].append(number(n))
+    return found
 
 
 @contextmanager

@@ -21,8 +21,10 @@ from otp_service.cli.processes import die_with_parent
 from tests.cli.processes import PATIENCE, free_port, until
 
 SLOTS = 16384
-NODE_TIMEOUT_MS = 2000
-"""A silent master has lost its slots to its replica after this, an election and a gossip's round."""
+FOLLOWED_MS = 2000
+"""Where there are replicas: a silent master has lost its slots to its own after this, an election and some gossip."""
+ALONE_MS = 60_000
+"""Where there are none: a master that a test stops, or that a busy machine does, is not given up."""
 _PAGE = 100
 """Keys that one MIGRATE takes along."""
 
@@ -34,6 +36,7 @@ class Node:
     folder: Path
     port: int
     bus: int
+    timeout_ms: int
     client: Any = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -56,9 +59,9 @@ class Node:
         """With what its folder holds: who it is, whom it knows, and its data as far as the log has them."""
         arguments = [str(embedded_valkey.binary()), "--port", str(self.port), "--bind", "127.0.0.1"]
         arguments += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--dir", str(self.folder)]
-        arguments += ["--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-replica-validity-factor", "0"]
+        arguments += ["--cluster-node-timeout", str(self.timeout_ms), "--cluster-replica-validity-factor", "0"]
         arguments += ["--save", "", "--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"]
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, preexec_fn=_with(os.getpid()))
         until(self.answers, "a node listens")
@@ -201,7 +204,8 @@ def slot_of(key: str) -> int:
 def cluster(folder: Path, replicas: bool = False) -> Iterator[Cluster]:
     """Three masters, each with a third of the slots."""
     count = 6 if replicas else 3
-    nodes = [Node(folder / f"node-{n}", free_port(), free_port()) for n in range(count)]
+    patience = FOLLOWED_MS if replicas else ALONE_MS
+    nodes = [Node(folder / f"node-{n}", free_port(), free_port(), patience) for n in range(count)]
     with ExitStack() as stack:
         for node in nodes:
             stack.callback(node.kill)

@@ -11,8 +11,9 @@ from otp_service.keyring import PARTITIONS
 from otp_service.ports import Entry, StoreDown
 from otp_service.store import RedisOutbox, Trips, connect_async, trips_to
 from otp_service.store.cluster_trips import slot_of as slot_of_command
+from otp_service.store.connection import ANSWER_WITHIN
 from otp_service.store.scripts import SCRIPTS
-from tests.cluster.cluster_world import ClusterWorld, world_on
+from tests.cluster.cluster_world import ClusterWorld, numbers_of_partitions, world_on
 from tests.cluster.nodes import Cluster, Node, slot_of
 from tests.world import KEYS, until
 
@@ -27,14 +28,9 @@ def world(masters: Cluster) -> Iterator[ClusterWorld]:
         yield made
 
 
-def number(n: int) -> str:
-    return f"+86138{n:04d}8000"
-
-
 def start_in(world: ClusterWorld, partition: int, n: int = 0) -> str:
     """The n-th verification of a partition."""
-    found = [number(n) for n in range(2000) if world.keyring.partition(number(n)[:-4]) == partition]
-    return world.start(found[n]).verification.id
+    return world.start(numbers_of_partitions()[partition][n]).verification.id
 
 
 def at_once(world: ClusterWorld, block_seconds: float = 0.0) -> Callable[[Callable[[Trips], Awaitable[None]]], None]:
@@ -188,7 +184,7 @@ class TestTrips:
     def test_that_may_have_run_are_not_repeated(self, world: ClusterWorld) -> None:
         silent = world.cluster.owner_of(SLOT)
 
-        @at_once(world)
+        @at_once(world, 0.2 - ANSWER_WITHIN)
         async def _(trips: Trips) -> None:
             await trips.command("SET", OUTBOX, 0)
             with silent.frozen():
