@@ -23,6 +23,7 @@ INSTALLATIONS = {
     "tests/cluster/test_moving_slots.py": "cluster",
     "tests/cluster/test_operators.py": "cluster",
     "tests/cluster/test_requests.py": "cluster",
+    "tests/cluster/test_workers.py": "cluster",
     "tests/examples/test_django_login.py": "django_login",
     "tests/faults/test_durability.py": "replicas",
     "tests/reports/test_reports_over_http.py": "reports",

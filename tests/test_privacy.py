@@ -123,7 +123,7 @@ def events(world: World) -> list[tuple[bytes, Event]]:
 
 
 async def reports_heard(world: World, client: Any) -> None:
-    log = RedisReportLog(client, Trips(client, MOVABLE))
+    log = RedisReportLog(Trips(client, MOVABLE))
     heard = [
         Heard("primary", f"name-{number[-1]}", world.keyring.recipient(number), True) for number in (NUMBER, OTHER)
     ]
@@ -331,7 +331,7 @@ def test_a_stop_that_is_not_heeded_yet_is_heeded_all_the_same(world: World) -> N
     heard = Heard("primary", "", whom.recipient, wish=Wish.STOP, owners=tuple(whom.owners.values()))
 
     async def keep(client: Any) -> None:
-        await RedisReportLog(client, Trips(client, MOVABLE)).keep([heard])
+        await RedisReportLog(Trips(client, MOVABLE)).keep([heard])
 
     asked(world, keep)
     data(world).erase(whom)

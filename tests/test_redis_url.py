@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from redis.asyncio.cluster import RedisCluster as AsyncCluster
 
 from otp_service.redis_url import ClusterUrl, Login, RedisUrl, SentinelUrl, SingleUrl, parse_redis_url
 from otp_service.store import connect, connect_async
+from otp_service.store.async_cluster import AsyncCluster
 
 READ: list[tuple[str, RedisUrl]] = [
     ("redis://:pw@host:6379/0?health_check_interval=9", SingleUrl("redis://:pw@host:6379/0?health_check_interval=9")),
@@ -96,11 +96,13 @@ class TestAClient:
         assert pool.sentinel_manager.sentinels[0].connection_pool.connection_kwargs["socket_timeout"] < 5.0
 
     def test_of_a_cluster_for_a_worker_asks_once_and_knows_its_first_nodes(self) -> None:
-        client: AsyncCluster = connect_async("redis+cluster://u:p@h1,h2:7000", block_seconds=5.0)  # type: ignore[assignment]
-        nodes = client.nodes_manager.startup_nodes
+        client: AsyncCluster = connect_async("rediss+cluster://u:p@h1,h2:7000", block_seconds=5.0)
+        assert client.first == (("h1", 6379), ("h2", 7000))
+        pool = client.at(client.first[1]).client.connection_pool
 
-        assert sorted(nodes) == ["h1:6379", "h2:7000"]
-        assert client.retry.get_retries() == 0
-        for node in nodes.values():
-            assert node.connection_kwargs["socket_timeout"] > 5.0
-            assert (node.connection_kwargs["username"], node.connection_kwargs["password"]) == ("u", "p")
+        options = pool.connection_kwargs
+        assert (options["host"], options["port"]) == client.first[1]
+        assert options["retry"].get_retries() == 0
+        assert options["socket_timeout"] > 5.0
+        assert (options["username"], options["password"]) == ("u", "p")
+        assert "SSL" in pool.connection_class.__name__

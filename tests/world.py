@@ -30,8 +30,8 @@ from otp_service.store import (
     RedisPresence,
     RedisStandings,
     RedisStore,
-    Trips,
     lane_to,
+    trips_to,
 )
 from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
@@ -221,7 +221,7 @@ class World:
         self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None, concurrency: int = 256
     ) -> tuple[Worker, RedisOutbox]:
         client = self.server.make_async()
-        trips = Trips(client, self.scripts)
+        trips = trips_to(client, self.scripts)
         outbox = RedisOutbox(client, consumer or name, trips=trips)
         router = Router(RedisStandings(trips), self.rules.channels, {one.name: one.deadline for one in self.gateways})
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))

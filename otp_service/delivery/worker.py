@@ -99,6 +99,8 @@ class Worker:
         # The reader ends by itself within one block: a read that is cut off would lose what it was being given. The
         # others end by themselves as well: a cancel within a call of a Redis client may be lost.
         await reader
+        for entry in await self._outbox.last():
+            self._begin(entry)
         drained = await self._drain(drain_seconds)
         self._drained.set()
         await asyncio.gather(*others)

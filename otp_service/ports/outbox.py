@@ -151,6 +151,13 @@ class Outbox(Protocol):
         """Up to `count` a partition; waits `block_ms` for the first. What is unreadable is put aside."""
         ...
 
+    async def last(self) -> Sequence[Entry]:
+        """What was handed out and no `read` has returned: ask for it once when nothing more is read.
+
+        Takes as long as the latest `read` might have waited.
+        """
+        ...
+
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Entry]:
         """Entries that their reader left for `idle_ms`; what was left too often is put with the dead letters."""
         ...

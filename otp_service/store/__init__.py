@@ -1,6 +1,7 @@
 """Redis: every key name, every script. `connect` gives the client, the `Redis…` classes the ports on it."""
 
 from otp_service.store.cluster import lane_to
+from otp_service.store.cluster_trips import trips_to
 from otp_service.store.connection import connect, connect_async
 from otp_service.store.operations import RedisOperations
 from otp_service.store.redis_audit import RedisAudit
@@ -43,4 +44,5 @@ __all__ = [
     "connect_async",
     "lane_to",
     "retaining",
+    "trips_to",
 ]

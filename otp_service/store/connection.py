@@ -13,7 +13,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from otp_service.ports import StoreDown
-from otp_service.redis_url import ClusterUrl, Login, SentinelUrl, SingleUrl, parse_redis_url
+from otp_service.redis_url import ClusterUrl, Login, Node, SentinelUrl, SingleUrl, parse_redis_url
 
 # A request waits this long for one answer before it fails closed; a start or a check takes well under a millisecond.
 ANSWER_WITHIN = 2.0
@@ -57,12 +57,12 @@ def connect(url: str) -> Any:
 def connect_async(url: str, block_seconds: float) -> Any:
     """The worker's client: its reads block for `block_seconds`, so its answers may take that much longer.
 
-    `redis.asyncio.Redis`, or `redis.asyncio.cluster.RedisCluster`, which looks for its nodes when it is first asked.
+    `redis.asyncio.Redis`, or `AsyncCluster`, which looks for its nodes when it is first asked.
     """
-    from redis.asyncio.cluster import ClusterNode as AsyncNode
-    from redis.asyncio.cluster import RedisCluster as AsyncCluster
     from redis.asyncio.retry import Retry as AsyncRetry
     from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+
+    from otp_service.store.async_cluster import AsyncCluster
 
     place, once = parse_redis_url(url), AsyncRetry(NoBackoff(), 0)
     options = _options(block_seconds + ANSWER_WITHIN)
@@ -75,7 +75,16 @@ def connect_async(url: str, block_seconds: float) -> Any:
     if isinstance(place, SentinelUrl):
         sentinels = AsyncSentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, once))  # type: ignore[no-untyped-call]
         return sentinels.master_for(place.master, db=place.db, **common)
-    return AsyncCluster(startup_nodes=[AsyncNode(*node) for node in place.nodes], **common)
+    way = redis.asyncio.SSLConnection if common.pop("ssl") else redis.asyncio.Connection
+
+    def node(address: Node) -> redis.asyncio.Redis:
+        host, port = address
+        pool = redis.asyncio.BlockingConnectionPool(
+            connection_class=way, timeout=ANSWER_WITHIN, host=host, port=port, **common
+        )
+        return redis.asyncio.Redis.from_pool(pool)
+
+    return AsyncCluster(place.nodes, node)
 
 
 def _once() -> Retry:

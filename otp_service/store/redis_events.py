@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,10 +12,12 @@ import redis.asyncio
 from otp_service.events import OF_THE_INSTALLATION, Value
 from otp_service.keyring import PARTITIONS
 from otp_service.ports import Logged, StoreDown
-from otp_service.store.async_scripts import AsyncScripts
+from otp_service.store.cluster_trips import trips_to
 from otp_service.store.event_rows import event_of
+from otp_service.store.groups import each, fields_of, has_no_group, open_group, streams_in
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
+from otp_service.store.trips import Word
 
 GROUP = "hooks"
 CONSUMER = "dispatchers"
@@ -26,54 +29,56 @@ MOST_INSTALLATION_EVENTS = 10_000
 
 class RedisEventLog:
     def __init__(self, client: redis.asyncio.Redis, prefix: str = "otp") -> None:
-        self._client = client
-        self._answer = AsyncScripts(client, {}).answer
+        self._trips = trips_to(client, {})
         keys = Keys(prefix)
         self._installation = keys.installation_events()
         self._streams = [*(keys.events(n) for n in range(PARTITIONS)), self._installation]
 
     async def open(self) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for stream in self._streams:
-            pipeline.xgroup_create(stream, GROUP, id="0", mkstream=True)
-        for reply in await self._answer(pipeline.execute(raise_on_error=False)):
-            if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
-                raise StoreDown(type(reply).__name__) from reply
+        await asyncio.gather(*(open_group(self._trips, stream, GROUP) for stream in self._streams))
 
     async def emit(self, type: str, data: Mapping[str, Value]) -> None:
         if type not in OF_THE_INSTALLATION:
             raise ValueError(f"{type!r} is no event of the installation")
-        fields: dict[Any, Any] = {"type": type, "data": json.dumps(data)}
-        await self._answer(
-            self._client.xadd(self._installation, fields, maxlen=MOST_INSTALLATION_EVENTS, approximate=True)
-        )
+        fields = ("type", type, "data", json.dumps(data))
+        await self._trips.command("XADD", self._installation, "MAXLEN", "~", MOST_INSTALLATION_EVENTS, "*", *fields)
 
     async def read(self, count: int) -> Sequence[Logged]:
-        streams: dict[Any, Any] = dict.fromkeys(self._streams, ">")
-        reply = await self._answer(self._client.xreadgroup(GROUP, CONSUMER, streams, count=count))
-        return [logged for stream, entries in reply or [] for logged in _logged(text(stream), entries)]
+        # On a cluster streams of different slots can't be read in one.
+        together = [[stream] for stream in self._streams] if self._trips.is_cluster else [self._streams]
+        read = await each(self._read(streams, count) for streams in together)
+        return [logged for found in read for logged in found]
+
+    async def _read(self, streams: Sequence[str], count: int) -> Sequence[Logged]:
+        words: list[Word] = ["GROUP", GROUP, CONSUMER, "COUNT", count, "STREAMS", *streams, *(">" for _ in streams)]
+        try:
+            reply = await self._trips.command("XREADGROUP", *words)
+        except StoreDown as error:
+            # The caller hears of it unless others have answered.
+            if has_no_group(error):
+                await asyncio.gather(*(open_group(self._trips, stream, GROUP) for stream in streams))
+            raise
+        return [logged for stream, entries in streams_in(reply) for logged in _logged(text(stream), entries)]
 
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Logged]:
-        pipeline = self._client.pipeline(transaction=False)
-        for stream in self._streams:
-            pipeline.xautoclaim(stream, GROUP, CONSUMER, idle_ms, start_id="0-0", count=count)
-        replies = await self._answer(pipeline.execute())
-        return [
-            logged for stream, reply in zip(self._streams, replies, strict=True) for logged in _logged(stream, reply[1])
-        ]
+        claimed = await each(self._claim(stream, idle_ms, count) for stream in self._streams)
+        return [logged for found in claimed for logged in found]
+
+    async def _claim(self, stream: str, idle_ms: int, count: int) -> Sequence[Logged]:
+        words = (GROUP, CONSUMER, idle_ms, "0-0", "COUNT", count)
+        return _logged(stream, (await self._trips.command("XAUTOCLAIM", stream, *words))[1])
 
     async def forget(self, logged: Sequence[Logged]) -> None:
         by_stream: dict[str, list[str]] = {}
         for one in logged:
             by_stream.setdefault(one.stream, []).append(one.entry)
-        pipeline = self._client.pipeline(transaction=False)
-        for stream, entries in by_stream.items():
-            # Deleted first: an entry that were acknowledged and then left would stay for ever.
-            pipeline.xdel(stream, *entries)
-            pipeline.xack(stream, GROUP, *entries)
-        await self._answer(pipeline.execute())
+        # Deleted first: an entry that were acknowledged and then left would stay for ever.
+        ask = self._trips.command
+        await asyncio.gather(*(ask("XDEL", stream, *entries) for stream, entries in by_stream.items()))
+        await asyncio.gather(*(ask("XACK", stream, GROUP, *entries) for stream, entries in by_stream.items()))
 
 
 def _logged(stream: str, entries: Any) -> list[Logged]:
     # One without fields was deleted while it pended: Redis itself drops it from the pending list.
-    return [Logged(stream, text(entry), event_of(stream, text(entry), fields)) for entry, fields in entries if fields]
+    found = ((text(entry), fields_of(fields)) for entry, fields in filter(None, entries) if fields)
+    return [Logged(stream, entry, event_of(stream, entry, fields)) for entry, fields in found]

@@ -8,7 +8,7 @@ import redis.asyncio
 
 from otp_service.events import Event, Webhook
 from otp_service.ports import Fate, Hook, HookState
-from otp_service.store.async_scripts import AsyncScripts
+from otp_service.store.cluster_trips import trips_to
 from otp_service.store.event_rows import packed, unpacked
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
@@ -33,7 +33,7 @@ class RedisHookQueue:
         most: int = MOST_QUEUED,
         scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
     ) -> None:
-        self._run = AsyncScripts(client, scripts).run
+        self._run = trips_to(client, scripts).script
         self._keys = Keys(prefix)
         self._most = most
 

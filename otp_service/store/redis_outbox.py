@@ -25,10 +25,12 @@ from otp_service.ports import (
     Verdict,
 )
 from otp_service.retention import Retention
-from otp_service.store.connection import Lost
-from otp_service.store.entries import GROUP, Entries
+from otp_service.store.cluster_trips import trips_to
+from otp_service.store.entries import Entries
 from otp_service.store.fields import RECORD
+from otp_service.store.groups import each
 from otp_service.store.keys import Keys
+from otp_service.store.reads import GROUP
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
@@ -49,8 +51,8 @@ class RedisOutbox:
     ) -> None:
         self._client = client
         self._keys = Keys(prefix)
-        self._trips = trips or Trips(client, scripts)
-        self._entries = Entries(client, consumer, self._keys)
+        self._trips = trips or trips_to(client, scripts)
+        self._entries = Entries(self._trips, consumer, self._keys)
         self._tries_ms = tries_ms
 
     # --- the stream -----------------------------------------------------------------------------------------------
@@ -60,6 +62,9 @@ class RedisOutbox:
 
     async def read(self, count: int, block_ms: int) -> Sequence[Entry]:
         return await self._entries.read(count, block_ms)
+
+    async def last(self) -> Sequence[Entry]:
+        return await self._entries.last()
 
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Entry]:
         entries, poison = await self._entries.reclaim(idle_ms, count)
@@ -148,18 +153,26 @@ class RedisOutbox:
     # --- what is due ----------------------------------------------------------------------------------------------
 
     async def wake(self, count: int) -> tuple[int, Sequence[Finished]]:
-        now = int(await self._trips.script("now", [], []))
-        pipeline = self._client.pipeline(transaction=False)
-        for partition in range(PARTITIONS):
-            for key in (self._keys.due(partition), self._keys.later(partition)):
-                pipeline.zrangebyscore(key, "-inf", now, start=0, num=count)
-        try:
-            replies = await pipeline.execute()
-        except Lost as error:
-            raise StoreDown(type(error).__name__) from error
-        due = [(place // 2, text(member)) for place, members in enumerate(replies) for member in members]
-        ends = await asyncio.gather(*(self._wake_one(partition, member) for partition, member in due))
+        asked = (self._due(partition, moment, count) for partition, moment in await self._moments())
+        due = [one for found in await each(asked) for one in found]
+        ends = await each(self._wake_one(partition, member) for partition, member in due)
         return len(due), [end for end in ends if end is not None]
+
+    async def _moments(self) -> Sequence[tuple[int, int]]:
+        """The time of each partition's server: clocks of several may differ."""
+        if self._trips.is_cluster:
+            return await each(self._moment(partition) for partition in range(PARTITIONS))
+        _, now = await self._moment(0)
+        return [(partition, now) for partition in range(PARTITIONS)]
+
+    async def _moment(self, partition: int) -> tuple[int, int]:
+        return partition, int(await self._trips.script("now", [self._keys.due(partition)], []))
+
+    async def _due(self, partition: int, now: int, count: int) -> Sequence[tuple[int, str]]:
+        keys = (self._keys.due(partition), self._keys.later(partition))
+        words = ("-inf", now, "LIMIT", 0, count)
+        due = await asyncio.gather(*(self._trips.command("ZRANGEBYSCORE", key, *words) for key in keys))
+        return [(partition, text(member)) for members in due for member in members]
 
     async def _wake_one(self, partition: int, member: str) -> Finished | None:
         """`e:<id>` is an end, `a:<id>` an approval, `r:<id>` a played send's report, `<send>:<id>` an open send."""

@@ -5,20 +5,20 @@ Every worker reads at once and forgets what it has acted on; what it leaves is t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import redis
-import redis.asyncio
 
 from otp_service.ports import Heard, Kept, StoreDown
 from otp_service.store.connection import Lost
-from otp_service.store.entries import answer
+from otp_service.store.groups import fields_of, open_group, streams_in
 from otp_service.store.heard_rows import encoded, heard_in
 from otp_service.store.keys import Keys
 from otp_service.store.redis_store import SUPPRESSED_SECONDS
 from otp_service.store.rows import text
-from otp_service.store.trips import Trips
+from otp_service.store.trips import LONGEST, Trips
 
 GROUP = "workers"
 CONSUMER = "readers"
@@ -29,44 +29,38 @@ MOST_ORPHANS = 20_000
 
 
 class RedisReportLog:
-    def __init__(self, client: redis.asyncio.Redis, trips: Trips, prefix: str = "otp") -> None:
-        self._client = client
+    def __init__(self, trips: Trips, prefix: str = "otp") -> None:
         self._trips = trips
         self._keys = Keys(prefix)
         self._stream, self._orphans = self._keys.reports(), self._keys.orphans()
 
     async def open(self) -> None:
-        try:
-            await answer(self._client.xgroup_create(self._stream, GROUP, id="0", mkstream=True))
-        except StoreDown as error:
-            if "BUSYGROUP" not in str(error.__cause__):
-                raise
+        await open_group(self._trips, self._stream, GROUP)
 
     async def keep(self, rows: Sequence[Heard]) -> None:
-        if not rows:
-            return
-        pipeline = self._client.pipeline(transaction=False)
-        for row in rows:
-            pipeline.xadd(self._stream, {"row": encoded(row)}, maxlen=MOST_ROWS, approximate=True)
-        await answer(pipeline.execute())
+        trim = ("MAXLEN", "~", MOST_ROWS, "*")
+        # What is asked for at once beyond one trip may overtake it, and rows are acted on in their order.
+        for first in range(0, len(rows), LONGEST):
+            page = rows[first : first + LONGEST]
+            ask = self._trips.command
+            await asyncio.gather(*(ask("XADD", self._stream, *trim, "row", encoded(row)) for row in page))
 
     async def read(self, count: int) -> Sequence[Kept]:
-        reply = await answer(self._client.xreadgroup(GROUP, CONSUMER, {self._stream: ">"}, count=count))
-        return [kept for _, entries in reply or [] for kept in _kept(entries)]
+        words = ("GROUP", GROUP, CONSUMER, "COUNT", count, "STREAMS", self._stream, ">")
+        reply = await self._trips.command("XREADGROUP", *words)
+        return [kept for _, entries in streams_in(reply) for kept in _kept(entries)]
 
     async def reclaim(self, idle_ms: int, count: int) -> Sequence[Kept]:
-        claim = self._client.xautoclaim(self._stream, GROUP, CONSUMER, idle_ms, start_id="0-0", count=count)
-        return _kept((await answer(claim))[1])
+        words = (GROUP, CONSUMER, idle_ms, "0-0", "COUNT", count)
+        return _kept((await self._trips.command("XAUTOCLAIM", self._stream, *words))[1])
 
     async def forget(self, kept: Sequence[Kept]) -> None:
         if not kept:
             return
         entries = [one.entry for one in kept]
-        pipeline = self._client.pipeline(transaction=False)
         # Deleted first: an entry that were acknowledged and then left would stay for ever.
-        pipeline.xdel(self._stream, *entries)
-        pipeline.xack(self._stream, GROUP, *entries)
-        await answer(pipeline.execute())
+        await self._trips.command("XDEL", self._stream, *entries)
+        await self._trips.command("XACK", self._stream, GROUP, *entries)
 
     async def put_off(self, heard: Heard, delay_ms: int) -> bool:
         return bool(await self._trips.script("put_off", [self._orphans], [encoded(heard), delay_ms, MOST_ORPHANS]))
@@ -106,4 +100,5 @@ class ReportInbox:
 
 def _kept(entries: Any) -> list[Kept]:
     # One without fields was deleted while it pended: Redis itself drops it from the pending list.
-    return [Kept(text(entry), heard_in(fields)) for entry, fields in entries if fields]
+    found = ((text(entry), fields_of(fields)) for entry, fields in filter(None, entries) if fields)
+    return [Kept(entry, heard_in(fields)) for entry, fields in found]

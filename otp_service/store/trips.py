@@ -23,12 +23,19 @@ MOST_AT_ONCE = 2
 LONGEST = 256
 """Scripts in one trip: their replies are read in one piece."""
 
-Arguments = Sequence[str | bytes | int]
+Word = str | bytes | int
+Arguments = Sequence[Word]
+_ASKING = pack_command(("ASKING",))
 _Asked = tuple[bytes, "asyncio.Future[Any]"]
 """A command as it will stand on the wire, and who waits for its reply."""
 
 
 class Trips:
+    """To one server; `ClusterTrips` go to several."""
+
+    is_cluster = False
+    """Whether two partitions may lie on two servers."""
+
     def __init__(self, client: redis.asyncio.Redis, scripts: Mapping[str, Script]) -> None:
         self._client = client
         self._scripts = scripts
@@ -44,7 +51,7 @@ class Trips:
         except NoScriptError:
             return await self.command("EVAL", script.text, len(keys), *keys, *arguments)
 
-    async def command(self, *words: str | bytes | int) -> Any:
+    async def command(self, *words: Word) -> Any:
         """Run a command. Raises StoreDown, and NoScriptError; TypeError for a word that is an enum, say."""
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Any] = loop.create_future()
@@ -53,6 +60,17 @@ class Trips:
             self._planned = True
             loop.call_soon(self._depart)
         return await reply
+
+    async def alone(self, *words: Word, asking: bool = False) -> Any:
+        """As `command`, on a connection of its own: for what blocks, and for what an ASK sent here."""
+        packed = pack_command(words)  # type: ignore[arg-type]
+        try:
+            replies = await exchange(self._client, _ASKING + packed if asking else packed, 1 + asking)
+        except Lost as lost:
+            raise _down(lost) from lost
+        if error := _error(replies[-1]):
+            raise error
+        return replies[-1]
 
     def _depart(self) -> None:
         self._planned = False
@@ -72,11 +90,9 @@ class Trips:
 
     async def _travel(self, asked: list[_Asked]) -> None:
         try:
-            replies = await self._exchange(asked)
+            replies = await exchange(self._client, b"".join([packed for packed, _ in asked]), len(asked))
         except BaseException as error:
-            failure = StoreDown(type(error).__name__)
-            failure.__cause__ = error
-            replies = [failure] * len(asked)
+            replies = [_down(error)] * len(asked)
             if not isinstance(error, Lost):
                 raise
         finally:
@@ -84,24 +100,26 @@ class Trips:
                 if not future.done():
                     _answer(future, reply)
 
-    async def _exchange(self, asked: list[_Asked]) -> list[Any]:
-        """The replies in their order, refusals among them. Nothing is asked twice, whatever breaks.
 
-        A pipeline of redis-py packs each command in Python and sets a timer for each reply: a third of all that a
-        delivery cost. Here hiredis packs, and one timer stands for the trip.
-        """
-        pool: Any = self._client.connection_pool
-        connection: Any = await pool.get_connection()
-        try:
-            await connection.send_packed_command(b"".join([packed for packed, _ in asked]))
-            async with asyncio.timeout(connection.socket_timeout):
-                return [await _read(connection) for _ in asked]
-        except BaseException:
-            # What is still to come must not pass for the answer to somebody else's question.
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await pool.release(connection)
+async def exchange(client: redis.asyncio.Redis, packed: bytes, replies: int) -> list[Any]:
+    """The replies to so many packed commands in their order, refusals among them. Nothing is asked twice, whatever
+    breaks.
+
+    A pipeline of redis-py packs each command in Python and sets a timer for each reply: a third of all that a delivery
+    cost. Here hiredis packs, and one timer stands for the trip.
+    """
+    pool: Any = client.connection_pool
+    connection: Any = await pool.get_connection()
+    try:
+        await connection.send_packed_command(packed)
+        async with asyncio.timeout(connection.socket_timeout):
+            return [await _read(connection) for _ in range(replies)]
+    except BaseException:
+        # What is still to come must not pass for the answer to somebody else's question.
+        await connection.disconnect(nowait=True)
+        raise
+    finally:
+        await pool.release(connection)
 
 
 async def _read(connection: Any) -> Any:
@@ -112,11 +130,21 @@ async def _read(connection: Any) -> Any:
 
 
 def _answer(future: asyncio.Future[Any], reply: Any) -> None:
-    if isinstance(reply, NoScriptError | StoreDown):
-        future.set_exception(reply)
-    elif isinstance(reply, Lost):
-        failure = StoreDown(type(reply).__name__)
-        failure.__cause__ = reply
-        future.set_exception(failure)
-    else:
+    error = _error(reply)
+    if error is None:
         future.set_result(reply)
+    else:
+        future.set_exception(error)
+
+
+def _error(reply: Any) -> Exception | None:
+    """What a reply raises."""
+    if isinstance(reply, NoScriptError | StoreDown):
+        return reply
+    return _down(reply) if isinstance(reply, Lost) else None
+
+
+def _down(cause: BaseException) -> StoreDown:
+    failure = StoreDown(type(cause).__name__)
+    failure.__cause__ = cause
+    return failure

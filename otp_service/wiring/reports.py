@@ -44,7 +44,7 @@ def reporting(config: Config) -> frozenset[str]:
 def build_listeners(config: Config, channels: Sequence[Channel], tools: Tools) -> Mapping[str, Member]:
     """By the names of their work. Polling needs a worker of the installation; acting is everybody's."""
     members: dict[str, Member] = {}
-    log = store.RedisReportLog(tools.client, tools.trips, config.redis.prefix)
+    log = store.RedisReportLog(tools.trips, config.redis.prefix)
     leases = store.RedisLeases(tools.trips, config.redis.prefix)
     sections = {section.name: section for section in config.channels}
     for channel in channels:

@@ -50,7 +50,7 @@ def _tools(config: Config) -> Tools:
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     client = store.connect_async(config.redis.url.get_secret_value(), BLOCK_MS / 1000)
     retention = config.retention.domain()
-    trips = store.Trips(client, store.retaining(retention, config.redis.fence))
+    trips = store.trips_to(client, store.retaining(retention, config.redis.fence))
     return Tools(
         client=client,
         trips=trips,

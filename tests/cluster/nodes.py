@@ -197,10 +197,6 @@ def slot_of(key: str) -> int:
     return int(key_slot(key.encode()))
 
 
-def slot_of_partition(partition: int) -> int:
-    return slot_of(f"{{{partition:02d}}}")
-
-
 @contextmanager
 def cluster(folder: Path, replicas: bool = False) -> Iterator[Cluster]:
     """Three masters, each with a third of the slots."""

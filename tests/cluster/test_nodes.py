@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import AskError, MovedError, TryAgainError
 
-from tests.cluster.nodes import Cluster, slot_of_partition
+from tests.cluster.nodes import Cluster, slot_of
 
 
 def test_a_slot_moves_with_its_keys(masters: Cluster) -> None:
-    slot = slot_of_partition(3)
+    slot = slot_of("{03}")
     source = masters.owner_of(slot)
     to = masters.other_than(source)
     for n in range(300):
@@ -24,7 +24,7 @@ def test_a_slot_moves_with_its_keys(masters: Cluster) -> None:
 
 
 def test_a_slot_on_its_way_says_ask_and_try_again(masters: Cluster) -> None:
-    slot = slot_of_partition(4)
+    slot = slot_of("{04}")
     source = masters.owner_of(slot)
     source.ask("SET", "{04}:a", "x")
     source.ask("SET", "{04}:b", "x")

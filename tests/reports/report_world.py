@@ -89,7 +89,7 @@ def at_a_desk(world: World, work: Callable[[Desk], Awaitable[T]], holder: str = 
             world,
             holder,
             trips,
-            RedisReportLog(client, trips),
+            RedisReportLog(trips),
             RedisOutbox(client, holder, trips=trips),
             RedisStandings(trips),
             RedisLeases(trips),
