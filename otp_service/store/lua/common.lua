@@ -30,12 +30,6 @@ local FIELDS = {
   F.status, F.delivery, F.attempts, F.sends, F.resend, F.purpose, F.created, F.expires, F.code_length, F.max_attempts,
   F.max_sends, F.kid, F.mask, F.metadata, F.test, F.token_ttl, F.approved, F.token, F.bound_to,
 }
-local CHANGING = 5
-
--- How a record remembers what a request was answered.
-local LETTERS = {created = 'c', resent = 'r', mismatch = 'm', approved = 'a', pending = 'p', exhausted = 'x',
-  expired = 'e', canceled = 'k', queued = 'q', trying = 't', accepted = 'h', delivered = 'd', undelivered = 'u',
-  unconfirmed = 'n', failed = 'f'}
 
 -- What a worker needs to know of a channel.
 local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok',
@@ -45,50 +39,10 @@ local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat
 -- written before. This writes nothing. What proves, carries or ends a verification goes on; what starts one does not.
 local function go_on_without_memory(hash) redis.call('HDEL', hash, '') end
 
--- A record has no field for what is 0 or empty: `write` leaves such out, and who reads one knows what none means.
-local function write(record, fields, anew)
-  local kept, gone = {}, {}
-  for n = 1, #fields, 2 do
-    if fields[n + 1] == '' then
-      gone[#gone + 1] = fields[n]
-    else
-      kept[#kept + 1] = fields[n]
-      kept[#kept + 1] = fields[n + 1]
-    end
-  end
-  redis.call('HSET', record, unpack(kept))
-  if not anew and #gone > 0 then redis.call('HDEL', record, unpack(gone)) end
-end
-
 local function snapshot(result, now, record)
   local fields = redis.call('HMGET', record, unpack(FIELDS))
   fields[3] = fields[3] or '0'
   return {result, int(now), fields}
-end
-
--- A request is known by its nonce, so that one whose reply was lost can be asked again and counts once. What it was
--- answered is kept in as few letters as will do; the moment of the next resend is counted from now.
-local function remember(result, now, record, nonce)
-  local s = snapshot(result, now, record)
-  local status, delivery, attempts, sends, resend = unpack(s[3], 1, CHANGING)
-  redis.call('HSET', record, 'r:' .. nonce, table.concat({LETTERS[result], s[2], LETTERS[status], LETTERS[delivery],
-    attempts, sends, int(resend - now)}, ' '))
-  return s
-end
-
-local function replay(record, nonce)
-  local kept = redis.call('HGET', record, 'r:' .. nonce)
-  if not kept then return nil end
-  -- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
-  redis.call('HSET', record, 'r:' .. nonce, kept)
-  local words = {}
-  for word in string.gmatch(kept, '%S+') do words[#words + 1] = word end
-  local told = {}
-  for word, letter in pairs(LETTERS) do told[letter] = word end
-  local s = snapshot(told[words[1]], 0, record)
-  s[2] = words[2]
-  for i, word in ipairs({told[words[3]], told[words[4]], words[5], words[6], int(words[7] + words[2])}) do s[3][i] = word end
-  return s
 end
 
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.

@@ -66,6 +66,21 @@ local function refusal(k, now, a, record)
   return limit, wait
 end
 
+-- A record has no field for what is 0 or empty: `write` leaves such out, and who reads one knows what none means.
+local function write(record, fields, anew)
+  local kept, gone = {}, {}
+  for n = 1, #fields, 2 do
+    if fields[n + 1] == '' then
+      gone[#gone + 1] = fields[n]
+    else
+      kept[#kept + 1] = fields[n]
+      kept[#kept + 1] = fields[n + 1]
+    end
+  end
+  redis.call('HSET', record, unpack(kept))
+  if not anew and #gone > 0 then redis.call('HDEL', record, unpack(gone)) end
+end
+
 -- `cooldowns` is "60000 60000 120000": the wait after each send; the last repeats.
 local function cooldown_after(cooldowns, sends)
   local wait, n = 0, 0
