@@ -75,7 +75,7 @@ FRAMEWORKS = {
     "itsdangerous": {"tokens"},
     "pydantic": {"web", "config", "simulator"},
     "prometheus_client": {"metrics", "web"},
-    "phonenumbers": {"recipient", "config"},
+    "phonenumbers": {"numbering", "recipient", "config"},
 }
 """Where each library may be known; it is nobody else's business."""
 
