@@ -37,6 +37,8 @@ _ID_BYTES = NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES
 _ID = re.compile(rf"{_ID_PREFIX}([{_ALPHABET}]{{{_ID_BYTES * 8 // 5}}})")
 _ID_SHIFTS = tuple(range(_ID_BYTES * 8 - 10, -1, -10))
 _LONG_NAME_BYTES = 16
+_DIGEST_BYTES = 16
+"""What a record keeps of a code's HMAC-SHA256 (RFC 2104 §5: at least half of it): a code has far less to tell."""
 _NAMED = (
     "recipient",
     "prefix",
@@ -171,8 +173,8 @@ class Keyring:
         return hmac.digest(self._key(kid, "binding"), _framed(verification_id, client, session, bound), "sha256")
 
     def digest(self, kid: str, binding: bytes, code: str) -> bytes:
-        """32 bytes that stand for a code in its binding, so that a rotated code needs no session or context again."""
-        return hmac.digest(self._key(kid, "digest"), binding + code.encode(), "sha256")
+        """16 bytes that stand for a code in its binding, so that a rotated code needs no session or context again."""
+        return hmac.digest(self._key(kid, "digest"), binding + code.encode(), "sha256")[:_DIGEST_BYTES]
 
     # --- sealing --------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ class Trace:
         """A caller's `X-Request-Id` is taken over only if it is plainly no secret; else there is a fresh one."""
         known = request_id is not None and _REQUEST_ID.fullmatch(request_id)
         return cls(
-            request_id=request_id if known and request_id else secrets.token_hex(12),
+            request_id=request_id if known and request_id else secrets.token_hex(8),
             method=method if method in _METHODS else "OTHER",
         )
 
