@@ -20,6 +20,7 @@ INSTALLATIONS = {
     "tests/cluster/test_nodes.py": "cluster",
     "tests/cluster/test_connecting.py": "cluster",
     "tests/cluster/test_lost_masters.py": "replicated_cluster",
+    "tests/cluster/test_moving_outboxes.py": "cluster",
     "tests/cluster/test_moving_slots.py": "cluster",
     "tests/cluster/test_operators.py": "cluster",
     "tests/cluster/test_requests.py": "cluster",

@@ -47,6 +47,7 @@ class AsyncCluster:
         self._owners: list[Node | None] = [None] * SLOTS
         self._looking: asyncio.Task[None] | None = None
         self._looked = 0.0
+        self._is_closed = False
 
     async def owner(self, slot: int) -> Node:
         """Who has a slot, as far as is known. Raises StoreDown where no node says."""
@@ -76,7 +77,7 @@ class AsyncCluster:
 
     def look_soon(self) -> None:
         """Look in the background, unless it is being done."""
-        if self._looking is None:
+        if self._looking is None and not self._is_closed:
             self._looking = asyncio.get_running_loop().create_task(self._look())
             self._looking.add_done_callback(self._seen)
 
@@ -120,9 +121,13 @@ class AsyncCluster:
                 await node.client.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
+        """Whoever still waits for a reply is told that it is lost."""
+        self._is_closed = True
         if self._looking:
             self._looking.cancel()
         for node in self._nodes.values():
+            await node.client.aclose()
+            await node.trips.ended()
             await node.client.aclose()
 
 

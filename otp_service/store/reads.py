@@ -82,10 +82,12 @@ class PartitionReads:
     async def read(self, count: int, block_ms: int) -> Found:
         end = asyncio.get_running_loop().time() + block_ms / 1000
         while True:
-            for partition in self._streams:
-                if partition not in self._under_way:
-                    self._begin(partition, count, block_ms)
-            await self._wait(end if block_ms else None)
+            begun = [self._begin(partition, count, block_ms) for partition in self._streams if self._is_free(partition)]
+            if block_ms:
+                seconds = max(0.0, end - asyncio.get_running_loop().time())
+                await asyncio.wait(self._under_way.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.gather(*begun)
             found = self._take()
             if len(self._lost) == len(self._streams):
                 raise next(iter(self._lost.values()))
@@ -93,31 +95,27 @@ class PartitionReads:
                 return found
 
     def kept(self) -> Found:
-        ended = ((partition, task) for partition, task in self._under_way.items() if task.done())
-        return [(partition, task.result()) for partition, task in ended]
+        return _results(self._under_way)
 
     async def last(self) -> Found:
         if self._under_way:
             await asyncio.wait(self._under_way.values())
         return self._take()
 
-    def _begin(self, partition: int, count: int, block_ms: int) -> None:
+    def _is_free(self, partition: int) -> bool:
+        return partition not in self._under_way
+
+    def _begin(self, partition: int, count: int, block_ms: int) -> asyncio.Task[Sequence[Message]]:
         task = asyncio.get_running_loop().create_task(self._read(partition, count, block_ms))
         self._under_way[partition] = task
-
-    async def _wait(self, end: float | None) -> None:
-        """For the first, until `end`; without one for all."""
-        if end is None:
-            await asyncio.wait(self._under_way.values())
-            return
-        seconds = max(0.0, end - asyncio.get_running_loop().time())
-        await asyncio.wait(self._under_way.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return task
 
     def _take(self) -> Found:
         """What has come, those first that have waited longest: each partition has as much as it was asked for."""
-        found = [(partition, messages) for partition, messages in self.kept() if messages]
-        self._under_way = {partition: task for partition, task in self._under_way.items() if not task.done()}
-        return found
+        ended = {partition: task for partition, task in self._under_way.items() if task.done()}
+        for partition in ended:
+            del self._under_way[partition]
+        return _results(ended)
 
     async def _read(self, partition: int, count: int, block_ms: int) -> Sequence[Message]:
         """Raises nothing that Redis can bring about: one master that is lost must not keep the others' entries."""
@@ -142,6 +140,10 @@ class PartitionReads:
             _LOG.warning("a partition can't be read", partition=partition, error=str(error))
         self._lost[partition] = error
         await asyncio.sleep(_AFTER_A_LOSS_SECONDS if block_ms else 0)
+
+
+def _results(tasks: Mapping[int, asyncio.Task[Sequence[Message]]]) -> Found:
+    return [(partition, task.result()) for partition, task in tasks.items() if task.done() and task.result()]
 
 
 def words(consumer: str, count: int, block_ms: int, streams: Sequence[str | bytes]) -> list[str | bytes | int]:

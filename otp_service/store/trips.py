@@ -72,6 +72,10 @@ class Trips:
             raise error
         return replies[-1]
 
+    async def ended(self) -> None:
+        """Return once what is under way has arrived, or is lost."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
     def _depart(self) -> None:
         self._planned = False
         asked, self._asked = self._asked[:LONGEST], self._asked[LONGEST:]

@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import redis
-import redis.asyncio
 
 from otp_service.ports import Begun, Candidate, Entry, NoChannel, TakeEnd, TryResult, Verdict
-from otp_service.store import RedisOutbox, Trips
+from otp_service.store import RedisOutbox, Trips, trips_to
 from otp_service.store.entries import GROUP
-from tests.world import ACCEPTED, KEYS, MOVABLE, World
+from tests.world import ACCEPTED, KEYS, World
 
 CANDIDATES = (Candidate("primary"), Candidate("backup"))
 
@@ -24,7 +23,7 @@ class Hands:
 
     name: str
     outbox: RedisOutbox
-    client: redis.asyncio.Redis
+    trips: Trips
     began: list[Begun] = field(default_factory=list)
 
     async def read(self) -> list[Entry]:
@@ -49,7 +48,7 @@ class Hands:
     async def fall_asleep(self, entry: Entry) -> None:
         """Let its lease run out at once, and others go on."""
         outbox = KEYS.outbox(entry.partition)
-        await self.client.xclaim(outbox, GROUP, self.name, 0, [entry.entry], idle=1 << 20, justid=True)
+        await self.trips.command("XCLAIM", outbox, GROUP, self.name, 0, entry.entry, "IDLE", 1 << 20, "JUSTID")
         await asyncio.sleep(0.01)
 
 
@@ -63,10 +62,11 @@ def all_asleep(client: redis.Redis) -> None:
 @asynccontextmanager
 async def hands(world: World, name: str) -> AsyncIterator[Hands]:
     client = world.server.make_async()
-    outbox = RedisOutbox(client, name, trips=Trips(client, MOVABLE))
+    trips = trips_to(client, world.scripts)
+    outbox = RedisOutbox(client, name, trips=trips)
     await outbox.open()
     try:
-        yield Hands(name, outbox, client)
+        yield Hands(name, outbox, trips)
     finally:
         await outbox.aclose()
 

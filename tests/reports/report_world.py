@@ -18,9 +18,10 @@ from otp_service.store import (
     RedisReportLog,
     RedisStandings,
     Trips,
+    trips_to,
 )
 from otp_service.verification import Verification
-from tests.world import MOVABLE, NUMBER, FakeGateway, World
+from tests.world import NUMBER, FakeGateway, World
 
 T = TypeVar("T")
 GATEWAY_ID = "93390617"
@@ -84,7 +85,7 @@ class Desk:
 def at_a_desk(world: World, work: Callable[[Desk], Awaitable[T]], holder: str = "w1") -> T:
     async def run() -> T:
         client = world.server.make_async()
-        trips = Trips(client, MOVABLE)
+        trips = trips_to(client, world.scripts)
         desk = Desk(
             world,
             holder,
