@@ -143,7 +143,7 @@ class World:
         self.challenge: Challenge | None = None
         self.suspect: Suspect | None = None
         self.replica_within = 0
-        self.scripts = MOVABLE
+        self.scripts: Mapping[str, Script] = MOVABLE
         self._rebuild()
 
     def with_rules(self, **changes: Any) -> World:
@@ -173,14 +173,20 @@ class World:
         self._rebuild()
         return self
 
+    def with_scripts(self, scripts: Mapping[str, Script]) -> World:
+        """As a process of another version, whose scripts differ."""
+        self.scripts = scripts
+        self._rebuild()
+        return self
+
     def _rebuild(self) -> None:
         lane = Lane(self.server.client) if self.server.url else None
         self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
         self.findings: list[Finding] = []
-        self.ledger = RedisGuard(self.server.client, scripts=MOVABLE)
+        self.ledger = RedisGuard(self.server.client, scripts=self.scripts)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)
         self.verifier = Verifier(self.store, self.keyring, self.rules, self.challenge, self.suspect, self.guard)
-        self.operations = RedisOperations(self.server.client, scripts=MOVABLE)
+        self.operations = RedisOperations(self.server.client, scripts=self.scripts)
 
     def move_clock(self, seconds: float) -> None:
         """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
@@ -218,7 +224,7 @@ class World:
         self, name: str = "w1", idle_ms: int = 15_000, consumer: str | None = None, concurrency: int = 256
     ) -> tuple[Worker, RedisOutbox]:
         client = self.server.make_async()
-        trips = Trips(client, MOVABLE)
+        trips = Trips(client, self.scripts)
         outbox = RedisOutbox(client, consumer or name, trips=trips)
         router = Router(RedisStandings(trips), self.rules.channels, {one.name: one.deadline for one in self.gateways})
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))
