@@ -129,7 +129,7 @@ def refused(reason: Reason) -> TryResult:
 
 
 class World:
-    scripts = MOVABLE
+    scripts: Mapping[str, Script] = MOVABLE
 
     def __init__(self, server: Server, limits: Limits | None = None, **policy: Any) -> None:
         self.server = server
@@ -173,6 +173,12 @@ class World:
     def with_fence(self) -> World:
         """What was made before a failover, a restart or a restore is over."""
         self.scripts = {name: _movable(script) for name, script in retaining(Retention(), fenced=True).items()}
+        self._rebuild()
+        return self
+
+    def with_scripts(self, scripts: Mapping[str, Script]) -> World:
+        """As a process of another version, whose scripts differ."""
+        self.scripts = scripts
         self._rebuild()
         return self
 
