@@ -171,7 +171,7 @@ class Plant:
     """
 
     def __init__(
-        self, folder: Path, concurrency: int = 32, workers: int = 1, apis: int = 1, files: int | None = None
+        self, folder: Path, concurrency: int = 16, workers: int = 1, apis: int = 1, files: int | None = None
     ) -> None:
         self.folder, key = folder, new_key()
         self.key, self.redis_port, gateway = key.text, free_port(), free_port()
