@@ -59,7 +59,8 @@ class Headroom:
         for _ in range(self.others):
             self._places.put(None)
         self._stall, self._clock = stall, clock
-        self._moved = clock()
+        self._full_since: float | None = None
+        """The first call that found no place since one was quick."""
         self._shedding = Shedding()
 
     def before(self, inner: WSGIApplication) -> WSGIApplication:
@@ -95,9 +96,8 @@ class Headroom:
             try:
                 return inner(environ, start_response)
             finally:
-                now = self._clock()
-                if now - began < self._stall:
-                    self._moved = now
+                if self._clock() - began < self._stall:
+                    self._full_since = None
                 places.put(None)
 
         return serve
@@ -107,6 +107,8 @@ class Headroom:
         try:
             self._places.get_nowait()
         except queue.Empty:
-            if self._clock() - self._moved >= self._stall:
+            now = self._clock()
+            since = self._full_since = self._full_since or now
+            if now - since >= self._stall:
                 raise
             self._places.get(timeout=self._stall)

@@ -15,7 +15,7 @@ from otp_service import metrics
 from otp_service.api_keys import ClientKeys, new_key
 from otp_service.policy import Client
 from otp_service.web.app import create_app
-from otp_service.web.headroom import STALL_SECONDS, Headroom
+from otp_service.web.headroom import Headroom
 from otp_service.web.service import Service
 from otp_service.web.shedding import Shedding
 from otp_service.web.trace import Trace
@@ -162,12 +162,14 @@ def test_what_is_refused_has_not_been_read(asked):
 
 def test_checks_that_all_wait_leave_threads_for_probes_and_refusals(asked):
     """A silent Redis: whoever comes beyond those who wait for it is told so at once."""
-    now = [0.0]
-    service, before = asked("check", clock=lambda: now[0]), shed("check")
+    now = [1.0]
+    service, before = asked("check", stall=0.01, clock=lambda: now[0]), shed("check")
     service.hold(CHECK, OTHERS)
-    now[0] += STALL_SECONDS
+    first = service.pool.submit(service, CHECK)
+    assert first.result(PATIENCE).status_code == 503, "none of them has ended while it waited"
+    now[0] += 0.01
     assert service(CHECK).status_code == 503
-    assert shed("check") == before + 1
+    assert shed("check") == before + 2
     assert [service(path).status_code for path in (START, RESEND)] == [201, 200]
     assert [service(path, "GET").status_code for path in ("/livez", "/readyz")] == [200, 200]
     assert service.let_go() == [200] * OTHERS
