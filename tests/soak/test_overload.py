@@ -8,7 +8,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -142,7 +142,7 @@ def test_a_process_without_files_refuses_and_comes_back(tmp_path: Path) -> None:
         caller = http.client.HTTPConnection(HOST, plant.ports[0])
         assert told(caller, plant) == 201
         before = idle(plant)
-        with ExitStack() as stack:
+        with closing(caller), ExitStack() as stack:
             for _ in range(150):
                 stack.enter_context(socket.create_connection((HOST, plant.ports[0])))
             until(lambda: idle(plant).files > before.files + 30, "they are taken")
