@@ -91,8 +91,7 @@ class People:
         started = await self._until_told("start", "POST", _STARTS, asked, f"s{mobile}")
         document = json.loads(started.body)
         if started.status != 201:
-            self.given_up.append(f"a start was answered {started.status} {started.problem}")
-            return
+            raise GaveUp(f"a start was answered {started.status} {started.problem}")
         id = str(document["id"])
         self.mobiles[id] = mobile
         dies = time.monotonic() + document["expires_in"]
@@ -107,19 +106,23 @@ class People:
         elif self.rng.random() < 0.3:
             await self._check(id, wrong, f"w{id}")
         if end == "cancel":
-            await self._until_told("cancel", "POST", f"{_STARTS}/{id}/cancel", {}, f"c{id}")
+            canceled = await self._until_told("cancel", "DELETE", f"{_STARTS}/{id}", None)
+            if canceled.status != 200:
+                raise GaveUp(f"{id} could not be canceled: {canceled.status} {canceled.problem}")
         else:
             await self._check(id, code, f"r{id}")
 
     async def _until_sent(self, id: str) -> None:
         until = time.monotonic() + PATIENCE
+        seen: dict[str, Any] = {}
         while time.monotonic() < until:
             seen = json.loads((await self._until_told("get", "GET", f"{_STARTS}/{id}", None)).body)
             self._note("state", id=id, sends=seen["sends"], delivery=seen["delivery"], status=seen["status"])
             if seen["delivery"] not in _OPEN:
                 return
             await asyncio.sleep(0.25)
-        raise GaveUp(f"{id} was not sent")
+        tries = [f"{one['channel']} {one['outcome']} {one['took_ms']} ms" for one in seen["tries"]]
+        raise GaveUp(f"{id}, of {seen['created_at']}, is still {seen['delivery']} after {tries}")
 
     async def _code(self, id: str) -> str:
         """As the phone shows it; where Redis is away, the person looks again."""
