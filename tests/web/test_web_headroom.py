@@ -13,7 +13,10 @@ from werkzeug.test import EnvironBuilder
 
 from otp_service import metrics
 from otp_service.api_keys import ClientKeys, new_key
+from otp_service.cli.serve import serve
 from otp_service.policy import Client
+from otp_service.store.connection import POOL_SIZE
+from otp_service.web import headroom
 from otp_service.web.app import create_app
 from otp_service.web.headroom import Headroom
 from otp_service.web.service import Service
@@ -192,6 +195,13 @@ def test_a_call_that_fails_gives_its_place_back(asked):
     assert [service(START).status_code for _ in range(3)] == [500] * 3
     service.verifier.refusal = None
     assert service(START).status_code == 201
+
+
+def test_no_thread_waits_for_a_connection_of_another():
+    """F35: as many threads as `serve` takes, each with a call under way, and the pool has one for each."""
+    threads = next(option for option in serve.params if option.name == "threads")
+    assert threads.default == headroom.THREADS
+    assert threads.type.max <= POOL_SIZE
 
 
 def test_with_few_threads_none_is_refused_as_all_that_wait_do_so_outside(asked):
