@@ -12,7 +12,7 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --only-binary :all:
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test test-slow test-browser mutants lint bench lock clean
+.PHONY: help demo venv test test-slow soak test-browser mutants lint bench lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -28,6 +28,9 @@ test: $(DEVELOPING) ## run the everyday tests, in parallel (ARGS="-k resend" cho
 
 test-slow: $(DEVELOPING) ## run the full-size attacks, races, fuzzing and soaks
 	$(TESTS) -m slow $(ARGS)
+
+soak: $(DEVELOPING) ## run everything at half load with a fault a minute, for ten minutes (SOAK=48h, 90m, 120s)
+	$(BIN)/python -m tests.soak
 
 test-browser: $(DEVELOPING) ## run the tests that drive Chromium
 	$(BIN)/pytest -m browser $(ARGS)

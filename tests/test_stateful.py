@@ -130,6 +130,12 @@ class Lives(RuleBasedStateMachine):
             self.start(scope)
             self.tick(COOLDOWN)
 
+    @rule()
+    def fail_over(self) -> None:
+        """A replica that has all of it takes over: it knows no script, and nobody is connected to it."""
+        self.world.server.client.script_flush()
+        self.world.server.client.connection_pool.disconnect()
+
     @rule(scope=SCOPES, times=st.integers(2, 5))
     def guess_on(self, scope: Scope, times: int) -> None:
         if life := self.latest(scope):

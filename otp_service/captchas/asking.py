@@ -23,8 +23,8 @@ from otp_service.ports import CaptchaDown
 
 MAX_ANSWER = 64 * 1024
 """Bytes. A real answer is under 1 KiB."""
-MOST_ASKING = 32
-"""Of the 64 threads of a process: while a service is slow, the others' checks and starts go on."""
+MOST_ASKING = 12
+"""Of the 16 starts that a process works on at once: while a service is slow, those who need it not go on."""
 REST_AFTER = 5
 """Silences in a row after which the service is left alone for a while."""
 REST_SECONDS = 5.0

@@ -46,7 +46,7 @@ class Service(Section):
     )
     fingerprint_key: Key = Field(description="base64 of 32 random bytes, made by `otp-service secrets new`")
     default_region: str = Field("", description='a region such as "CN", or "" to take only numbers with + and country')
-    concurrency: Int = Field(32, ge=1, le=1024, description="1 to 1024 starts and resends at once per API process")
+    concurrency: Int = Field(16, ge=1, le=1024, description="1 to 1024 starts and resends at once per API process")
     allow_test_numbers: bool = Field(False, description="true or false")
     fast_path: bool = Field(True, description="true or false")
     watch_files: bool = Field(False, description="true or false")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 MAX_WAIT_SECONDS = 5
-MOST_WAITING = 16
+MOST_WAITING = 8
 """Half of the sends that a process works on at once (`web/headroom.py`): those that wait leave room for others."""
 
 _WAIT = re.compile(r'(?:^|,)[ \t]*wait[ \t]*=[ \t]*"?([0-9]{1,9})"?[ \t]*(?=$|,|;)', re.IGNORECASE)

@@ -44,6 +44,8 @@ class Trace:
     status: int = 0
     client: str = ""
     problem: str = ""
+    logged: bool = True
+    """Whether `end` writes a line."""
 
     @classmethod
     def begin(cls, method: str, request_id: str | None) -> Trace:
@@ -56,6 +58,8 @@ class Trace:
 
     def end(self, seconds: float) -> None:
         metrics.count_request(self.route, self.status)
+        if not self.logged:
+            return
         ms = round(seconds * 1000, 2)
         say = quiet_request_line if self.route in _QUIET else request_line
         say(self.request_id, self.method, self.route, self.status, ms, self.client, self.problem)

@@ -1,8 +1,6 @@
-"""Callers that ask when it is time to, whether or not those before them have been answered ("open loop").
+"""Callers of the API on one event loop, who hold connections open as a balancer does.
 
-A caller who waits for his answer asks a slow server less, and so hides how slow it is. These open another connection
-instead. Requests are bytes, and answers are read no further than they must be: one process of callers makes more load
-than one process of the API can serve.
+Requests are bytes, and answers are read no further than they must be.
 """
 
 from __future__ import annotations
@@ -10,19 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 ANSWER_WITHIN = 20.0
 """Seconds: what has not come by then is `lost`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    due: float
-    """Seconds from the beginning."""
-    kind: str
-    request: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +24,7 @@ class Answer:
     """From the request's last byte written to the answer's last byte read."""
     retry_after: int = 0
     body: bytes = b""
+    replayed: bool = False
 
     @property
     def problem(self) -> str:
@@ -89,7 +80,7 @@ class Line(asyncio.Protocol):
         if b"connection: close" in head:
             self.close()
         wait = int(head.partition(b"retry-after: ")[2].split(b"\r", 1)[0] or 0)
-        return Answer(kind, status, time.perf_counter() - began, wait, body)
+        return Answer(kind, status, time.perf_counter() - began, wait, body, b"idempotent-replayed" in head)
 
     def close(self) -> None:
         self.open = False
@@ -126,25 +117,6 @@ class Callers:
         if line.open:
             self._idle.append(line)
         return answer
-
-    async def offer(self, asks: Iterable[Ask], heard: Callable[[Answer], None]) -> None:
-        """Ask each when it is due, and hear all answers."""
-        began, running = time.perf_counter(), set[asyncio.Task[None]]()
-
-        async def one(ask: Ask) -> None:
-            heard(await self.ask(ask.kind, ask.request))
-
-        for ask in asks:
-            early = ask.due - (time.perf_counter() - began)
-            if early > 0:
-                await asyncio.sleep(early)
-            task = asyncio.create_task(one(ask))
-            running.add(task)
-            task.add_done_callback(running.discard)
-            if early <= 0:
-                await asyncio.sleep(0)
-        while running:
-            await asyncio.wait(set(running))
 
     def close(self) -> None:
         for line in self._idle:

@@ -81,6 +81,8 @@ class Part:
     ready: Callable[[], bool]
     files: int | None = None
     """The most files that it may open."""
+    said: Path | None = None
+    """Where its lines go."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def begin(self, wait: bool = True) -> None:
@@ -88,13 +90,9 @@ class Part:
             if self.files is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
 
+        said = subprocess.DEVNULL if self.said is None else self.said.open("ab")
         self.process = subprocess.Popen(
-            self.words,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=lower,
+            self.words, env=environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=lower
         )
         if wait:
             until(self.ready, f"{self.name} is ready")
@@ -171,7 +169,7 @@ class Plant:
     """
 
     def __init__(
-        self, folder: Path, concurrency: int = 32, workers: int = 1, apis: int = 1, files: int | None = None
+        self, folder: Path, concurrency: int = 16, workers: int = 1, apis: int = 1, files: int | None = None
     ) -> None:
         self.folder, key = folder, new_key()
         self.key, self.redis_port, gateway = key.text, free_port(), free_port()

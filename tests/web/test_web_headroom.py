@@ -8,16 +8,23 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 from fake_verifier import FakeVerifier
+from structlog.testing import capture_logs
 from werkzeug.test import EnvironBuilder
 
 from otp_service import metrics
 from otp_service.api_keys import ClientKeys, new_key
+from otp_service.cli.serve import serve
 from otp_service.policy import Client
+from otp_service.store.connection import POOL_SIZE
+from otp_service.web import headroom
 from otp_service.web.app import create_app
-from otp_service.web.headroom import SPARE, Headroom
+from otp_service.web.headroom import Headroom
 from otp_service.web.service import Service
+from otp_service.web.shedding import Shedding
+from otp_service.web.trace import Trace
 
 SENDS, THREADS = 3, 20
+OTHERS = THREADS - SENDS - THREADS // 8
 START = "/v1/verifications"
 RESEND, CHECK = f"{START}/ver_1/resend", f"{START}/ver_1/check"
 BODY = {START: {"to": "+8613800138000", "purpose": "login"}, RESEND: {}, CHECK: {"code": "345678"}}
@@ -46,12 +53,12 @@ class Held(FakeVerifier):
 class Asked:
     """An application with callers on threads of their own."""
 
-    def __init__(self, *held: str, sends: int = SENDS, threads: int = THREADS) -> None:
+    def __init__(self, *held: str, sends: int = SENDS, threads: int = THREADS, **more) -> None:
         self.verifier, key = Held(*held), new_key()
         self.key = key.text
         keys = ClientKeys([(Client("shop", frozenset({"login"})), [key.hash])])
         service = Service(self.verifier, keys, lambda: False, "1")
-        self.app = create_app(service, Headroom(sends, threads))
+        self.app = create_app(service, Headroom(sends, threads, **more))
         self.pool = ThreadPoolExecutor(THREADS * 2)
         self.waiting: list[Future] = []
 
@@ -114,6 +121,34 @@ def test_those_who_are_refused_together_are_told_different_times(asked):
     assert {service(START).headers["Retry-After"] for _ in range(3)} == {"1", "2", "3"}
 
 
+def test_what_is_refused_writes_no_line_of_its_own_and_has_an_id(asked):
+    service = asked("start")
+    service.hold(START, SENDS)
+    with capture_logs() as lines:
+        ids = {service(START).headers["X-Request-Id"] for _ in range(5)}
+    assert len(ids) == 5
+    assert {line["event"] for line in lines} == {"shed"}
+
+
+def test_refusals_are_told_of_once_a_second():
+    """Ten times what can be served is refused by the process that serves: a line for each would be paid by those."""
+    now = [0.0]
+    shedding = Shedding(lambda: now[0])
+
+    def refuse(path, times):
+        for _ in range(times):
+            assert shedding.refuse(Trace("id", "POST"), path).status == 503
+
+    with capture_logs() as lines:
+        refuse(START, 100)
+        now[0] = 1.5
+        refuse(CHECK, 2)
+    assert lines == [
+        {"event": "shed", "log_level": "warning", "send": 1},
+        {"event": "shed", "log_level": "warning", "send": 99, "check": 1},
+    ]
+
+
 def test_what_is_refused_has_not_been_read(asked):
     service = asked("start")
     service.hold(START, SENDS)
@@ -130,13 +165,28 @@ def test_what_is_refused_has_not_been_read(asked):
 
 def test_checks_that_all_wait_leave_threads_for_probes_and_refusals(asked):
     """A silent Redis: whoever comes beyond those who wait for it is told so at once."""
-    service, before = asked("check"), shed("check")
-    service.hold(CHECK, THREADS - SPARE)
-    assert [service(path).status_code for path in (CHECK, START, RESEND)] == [503] * 3
-    assert shed("check") == before + 1
+    now = [1.0]
+    service, before = asked("check", stall=0.01, clock=lambda: now[0]), shed("check")
+    service.hold(CHECK, OTHERS)
+    first = service.pool.submit(service, CHECK)
+    assert first.result(PATIENCE).status_code == 503, "none of them has ended while it waited"
+    now[0] += 0.01
+    assert service(CHECK).status_code == 503
+    assert shed("check") == before + 2
+    assert [service(path).status_code for path in (START, RESEND)] == [201, 200]
     assert [service(path, "GET").status_code for path in ("/livez", "/readyz")] == [200, 200]
-    assert service.let_go() == [200] * (THREADS - SPARE)
-    assert [service(path).status_code for path in (CHECK, START)] == [200, 201]
+    assert service.let_go() == [200] * OTHERS
+    assert service(CHECK).status_code == 200
+
+
+def test_a_check_waits_for_a_place_while_checks_are_quick(asked):
+    """A disk that is slow to sync, or a core that others take for a moment, costs nobody his check."""
+    service, before = asked("check", stall=PATIENCE), shed("check")
+    service.hold(CHECK, OTHERS)
+    late = service.pool.submit(service, CHECK)
+    assert service.let_go() == [200] * OTHERS
+    assert late.result(PATIENCE).status_code == 200
+    assert shed("check") == before
 
 
 def test_a_call_that_fails_gives_its_place_back(asked):
@@ -145,6 +195,13 @@ def test_a_call_that_fails_gives_its_place_back(asked):
     assert [service(START).status_code for _ in range(3)] == [500] * 3
     service.verifier.refusal = None
     assert service(START).status_code == 201
+
+
+def test_no_thread_waits_for_a_connection_of_another():
+    """F35: as many threads as `serve` takes, each with a call under way, and the pool has one for each."""
+    threads = next(option for option in serve.params if option.name == "threads")
+    assert threads.default == headroom.THREADS
+    assert threads.type.max <= POOL_SIZE
 
 
 def test_with_few_threads_none_is_refused_as_all_that_wait_do_so_outside(asked):
