@@ -1,0 +1,90 @@
+"""Live verifications by the million: copies, made within Redis, of real ones under other ids and names.
+
+The start script itself would take minutes for a million; copies of its keys cost a tenth of it, and are as large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis
+from _ground import SHOP
+from _recording import recorded, shas
+from hiredis import Reader
+from hot_path import Installation
+
+from otp_service.calls import StartRequest
+
+TEMPLATES = 200
+"""Real starts that are copied, of as many prefixes, so that they lie in all partitions."""
+TO_A_PREFIX = 10
+"""Recipients that share a prefix."""
+_BATCH = 500
+_COPY = """
+-- KEYS: the outbox, later and due of a partition, then what start.lua wrote for one verification alone
+-- ARGV: its id, the first number of the copies, how many, its key of the prefix, how many share a prefix
+local id, first, count, prefix, sharing = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local function named(key, n)
+  local head, name = string.match(key, '^(.*:)(.-)$')
+  if name == id then return head .. string.format('ver_%040d', n) end
+  return head .. string.format('%0' .. #name .. 'x', n)
+end
+local entry = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][2]
+local later, due = redis.call('ZSCORE', KEYS[2], '1:' .. id), redis.call('ZSCORE', KEYS[3], 'e:' .. id)
+local sent = redis.call('ZRANGE', prefix, 0, 0, 'WITHSCORES')
+local life = redis.call('PTTL', prefix)
+for n = first, first + count - 1 do
+  for i = 4, #KEYS do redis.call('COPY', KEYS[i], named(KEYS[i], n)) end
+  local shared = named(prefix, math.floor(n / sharing))
+  redis.call('ZADD', shared, sent[2], string.format('%0' .. #sent[1] .. 'x', n))
+  redis.call('PEXPIRE', shared, life)
+  redis.call('XADD', KEYS[1], '*', unpack(entry))
+  redis.call('ZADD', KEYS[2], later, string.format('1:ver_%040d', n))
+  redis.call('ZADD', KEYS[3], due, string.format('e:ver_%040d', n))
+end
+return count
+"""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A real verification in Redis, by the keys that start.lua was given for it."""
+
+    id: str
+    shared: tuple[str, ...]
+    """outbox, later, due."""
+    own: tuple[str, ...]
+    prefix: str
+
+    @classmethod
+    def of(cls, packed: bytes, connection: redis.Redis) -> Template:
+        """From the packed EVALSHA; the order of the keys is that of start.lua and sends.lua."""
+        reader = Reader()
+        reader.feed(packed)
+        keys = [word.decode() for word in reader.gets()[3:19]]  # type: ignore[index]
+        id = keys[1].rpartition(":")[2]
+        prefix, shared = keys[10], tuple(keys[5:8])
+        beside = {*shared, prefix, keys[14], keys[8], keys[15]}  # a prefix's test by the guard; events; what it holds
+        own = tuple(key for key in dict.fromkeys(keys) if key not in beside and connection.exists(key))
+        return cls(id, shared, own, prefix)
+
+
+def fill(installation: Installation, size: int) -> None:
+    """So many live verifications, of which the first are real."""
+    made = _templates(installation)
+    copy = installation.redis.register_script(_COPY)
+    each = -(-(size - len(made)) // len(made) // TO_A_PREFIX) * TO_A_PREFIX
+    done, wanted = 0, size - len(made)
+    while done < wanted:
+        template = made[done // each]
+        count = min(_BATCH, wanted - done, each - done % each)
+        done += int(copy((*template.shared, *template.own), (template.id, done, count, template.prefix, TO_A_PREFIX)))
+
+
+def _templates(installation: Installation) -> list[Template]:
+    verifier, recorder = recorded(installation.config)
+    numbers = [body["to"] for _, body in installation.starts(TEMPLATES)]
+    with recorder.watching(shas(installation.config, "start")[0]) as asked:
+        for number in numbers:
+            verifier.start(SHOP, StartRequest(to=number, purpose="login"))
+    return [Template.of(packed, installation.redis) for packed in asked]
