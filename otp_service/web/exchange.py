@@ -15,7 +15,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
-    """By pydantic's encoder: the bytes of the standard library's, compact and in UTF-8, in a quarter of its time."""
+    """Compact, in UTF-8: the same bytes as by the standard library, in a quarter of its time."""
     return pydantic_core.to_json(document)
 
 
