@@ -37,7 +37,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from _ground import cpu_clock, free_port, load, pin, valkey
+from _ground import KEYS, cpu_clock, free_port, load, pin, valkey
 
 from otp_service import config as configuration
 from otp_service import store, wiring
@@ -158,7 +158,7 @@ class Installation:
     def _code(self, id: str) -> str:
         parsed = self._keyring.parse_id(id)
         assert parsed is not None
-        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+        record = KEYS.record(parsed.partition, id)
         kept = self.redis.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
         return self._keyring.code(kept[0].decode(), id, kept[1], 0, int(kept[2]))
 
