@@ -24,10 +24,12 @@ from otp_service.config import Config
 from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.policy import Client
 from otp_service.store.fields import RECORD
+from otp_service.store.keys import Keys
 from otp_service.verifier import StartRequest, Verifier
 
 SHOP = Client("shop", frozenset({"login"}))
 GATEWAY = Path(__file__).with_name("_gateway.py")
+KEYS = Keys("otp")
 
 _CONFIG = """
 [service]
@@ -207,7 +209,7 @@ class Ground:
         """Entries in the outbox, those that are worked on included."""
         pipeline = self.redis.pipeline(transaction=False)
         for partition in range(PARTITIONS):
-            pipeline.xlen(f"otp:{{{partition:02d}}}:outbox")
+            pipeline.xlen(KEYS.outbox(partition))
         return sum(pipeline.execute())
 
     def deliveries(self, ids: Sequence[str]) -> dict[str, int]:
@@ -218,7 +220,7 @@ class Ground:
             for id in ids[first : first + 1000]:
                 parsed = self.keyring.parse_id(id)
                 assert parsed is not None
-                pipeline.hget(f"otp:{{{parsed.partition:02d}}}:v:{id}", RECORD["delivery"])
+                pipeline.hget(KEYS.record(parsed.partition, id), RECORD["delivery"])
             for state in pipeline.execute():
                 counts[state.decode()] = counts.get(state.decode(), 0) + 1
         return counts

@@ -27,9 +27,9 @@ class Asking:
     """Seconds that the caller gives the first try to come to an outcome."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as what else is made for each request: that takes three times as long
 class StartRequest:
-    """What a start says; the values are well-formed, their meaning is not yet judged."""
+    """What a start says; the values are well-formed, their meaning is not yet judged. Nobody alters one."""
 
     to: str = field(repr=False)
     purpose: str
@@ -54,9 +54,9 @@ class ResendRequest:
     asking: Asking = field(default=Asking(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckRequest:
-    """`code` as typed; by id `purpose` and `to` are optional, by recipient they are required."""
+    """`code` as typed; by id `purpose` and `to` are optional, by recipient required. Nobody alters one."""
 
     code: str = field(repr=False)
     session: str | None = field(default=None, repr=False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 import unicodedata
 
 from otp_service.errors import FieldError, InvalidRequest
+from otp_service.macs import Mac
 
 SEED_BYTES = 16
 """128 bits of origin a code: neither the record without the key nor the key without the record yields it."""
@@ -23,17 +23,17 @@ def new_seed() -> bytes:
     return secrets.token_bytes(SEED_BYTES)
 
 
-def derive(key: bytes, verification_id: str, seed: bytes, counter: int, length: int) -> str:
+def derive(mac: Mac, verification_id: str, seed: bytes, counter: int, length: int) -> str:
     """The code of a verification: `length` digits, each of the 10**length values equally likely.
 
-    The `digits` of HMAC-SHA256(key, id, seed, counter, block), for the first block that has any. `counter` numbers the
+    The `digits` of HMAC-SHA256(id, seed, counter, block), for the first block that has any. `counter` numbers the
     codes of one verification (`rotate`).
     """
     block = 0
     while True:
         # The id has one length and the seed another that never changes: the fields can't run into one another.
         material = b"|".join((verification_id.encode(), seed, counter.to_bytes(2, "big"), block.to_bytes(2, "big")))
-        if code := digits(hmac.digest(key, material, "sha256"), length):
+        if code := digits(mac(material), length):
             return code
         block += 1
 

@@ -164,7 +164,7 @@ class Keyring:
     # --- codes ----------------------------------------------------------------------------------------------------
 
     def code(self, kid: str, verification_id: str, seed: bytes, counter: int, length: int) -> str:
-        return codes.derive(self._key(kid, "code"), verification_id, seed, counter, length)
+        return codes.derive(self._mac(kid, "code"), verification_id, seed, counter, length)
 
     def binding(
         self, kid: str, verification_id: str, client: str, session: str | None, context: Mapping[str, str] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
@@ -97,8 +97,9 @@ def verification_json(shown: Verification, *, metadata: Mapping[str, str] | None
     """What every answer shows. Tries and metadata are for some answers only, so they are asked for by name."""
     document: VerificationJson = {
         "id": shown.id,
-        "status": shown.status,
-        "delivery": shown.delivery,
+        # Plain words: to encode an enum takes as long as all the rest.
+        "status": cast(Status, str(shown.status)),
+        "delivery": cast(Delivery, str(shown.delivery)),
         "to": shown.to,
         "purpose": shown.purpose,
         "created_at": moment(shown.created_at),
