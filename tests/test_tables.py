@@ -1,4 +1,4 @@
-"""The tables of attacks, faults and ASVS name tests: those that there are, and for every attack and fault at least one."""
+"""The tables of attacks, faults and ASVS name tests that there are, and for every attack and fault at least one."""
 
 from __future__ import annotations
 
