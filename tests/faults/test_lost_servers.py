@@ -25,8 +25,6 @@ from tests.faults.load import Load
 from tests.faults.replicas import Node, Pair, follow, pair, sentinels, server_at
 from tests.world import World
 
-pytestmark = pytest.mark.slow
-
 FREE = Limits(recipient=(), failures=(), client_ip=(), prefix=(), disable_after=0, spray_brake=False)
 WITHIN_MS = 300
 AT_ONCE = ("--repl-diskless-sync-delay", "0")
@@ -57,16 +55,25 @@ def log_of(folder: Path) -> Path:
 # --- one server -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fsync", ["everysec", "always"])
-def test_a_killed_server_has_lost_nothing_that_was_acknowledged(tmp_path: Path, fsync: str) -> None:
+@pytest.mark.parametrize(
+    ("fsync", "kills", "approvals"),
+    [
+        ("always", 1, 20),
+        pytest.param("everysec", 5, 150, marks=pytest.mark.slow),
+        pytest.param("always", 5, 150, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_server_has_lost_nothing_that_was_acknowledged(
+    tmp_path: Path, fsync: str, kills: int, approvals: int
+) -> None:
     """F03."""
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     load = Load(lambda: world_at(url))
     with load.running():
-        for _ in range(5):
+        for _ in range(kills):
             with loaded(tmp_path, fsync, port):
-                load.until_more(150)
+                load.until_more(approvals)
                 refused = load.refused
                 Node.at(url).kill()
                 until(lambda before=refused: load.refused > before, "they are refused")
@@ -119,6 +126,7 @@ EVERY_SECOND = 1.0
 _IS_SYNCED = ("WAITAOF", 1, 0, 5000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fsync", ["everysec", "always"])
 def test_power_loss_loses_what_was_not_yet_on_the_disk_and_no_more(tmp_path: Path, fsync: str) -> None:
     """F04."""
@@ -208,6 +216,7 @@ def group(tmp_path: Path) -> Iterator[Group]:
         yield Group(stack.enter_context(sentinels(tmp_path, master, len(replicas))), master, replicas)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within_ms", [0, WITHIN_MS])
 def test_a_lost_master_is_followed_by_a_replica(group: Group, within_ms: int) -> None:
     """F06: 503 meanwhile, and no other answer; with `wait` nothing is lost."""
@@ -230,6 +239,7 @@ def test_a_lost_master_is_followed_by_a_replica(group: Group, within_ms: int) ->
     assert recovered < 30
 
 
+@pytest.mark.slow
 def test_workers_and_callers_follow_to_the_new_master(group: Group, tmp_path: Path) -> None:
     """F06, through the configuration: every send that somebody was told of comes to its end."""
     numbers = itertools.count(step=10_001)  # each with a prefix of its own
@@ -259,15 +269,22 @@ def test_workers_and_callers_follow_to_the_new_master(group: Group, tmp_path: Pa
         assert all(seen.status == "approved" for seen in checker.finals.values())
 
 
-@pytest.mark.parametrize("within_ms", [0, WITHIN_MS])
-def test_a_replica_that_lags_becomes_the_master(tmp_path: Path, within_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("within_ms", "approvals", "seconds"),
+    [
+        (WITHIN_MS, 20, 0.2),
+        pytest.param(0, 200, 2, marks=pytest.mark.slow),
+        pytest.param(WITHIN_MS, 200, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_replica_that_lags_becomes_the_master(tmp_path: Path, within_ms: int, approvals: int, seconds: float) -> None:
     """F07: what it never got is lost, unless everybody waited for it."""
     with pair(tmp_path) as two:
         load = Load(lambda: world_at(two.master.url, within_ms))
         with load.running():
-            load.until_more(200)
+            load.until_more(approvals)
             with two.replica.frozen():
-                time.sleep(2)
+                time.sleep(seconds)
                 two.master.kill()
         two.replica.client.replicaof("NO", "ONE")
         world = world_at(two.replica.url)
@@ -278,6 +295,7 @@ def test_a_replica_that_lags_becomes_the_master(tmp_path: Path, within_ms: int) 
         assert load.strangers == []
 
 
+@pytest.mark.slow
 def test_two_masters_never_approve_one_code_both(tmp_path: Path) -> None:
     """F08: one side has no replica, so with `wait` nobody there is told anything but 503."""
     with ExitStack() as stack:
