@@ -151,7 +151,7 @@ def code_of(connection: redis.Redis, keyring: Keyring, id: str) -> str:
     """The code of a verification that is still pending."""
     parsed = keyring.parse_id(id)
     assert parsed is not None
-    record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+    record = KEYS.record(parsed.partition, id)
     kid, seed, length = connection.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
     return keyring.code(kid.decode(), id, seed, 0, int(length))
 

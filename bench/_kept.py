@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from _ground import SHOP, Ground, code_of, gateways, valkey
+from _ground import KEYS, SHOP, Ground, code_of, gateways, valkey
 
 from otp_service.calls import CheckRequest
 from otp_service.keyring import PARTITIONS
@@ -65,7 +65,7 @@ def _is_settled(ground: Ground) -> bool:
     """Whether the worker has told the channels of every approval."""
     pipeline = ground.redis.pipeline(transaction=False)
     for partition in range(PARTITIONS):
-        pipeline.zcard(f"otp:{{{partition:02d}}}:due")
+        pipeline.zcard(KEYS.due(partition))
     return not sum(pipeline.execute())
 
 

@@ -9,7 +9,7 @@ from unittest import mock
 
 from otp_service import store, wiring
 from otp_service.config import Config
-from otp_service.store import Lane
+from otp_service.store.lane import Lane, Words, packed
 from otp_service.store.scripts import retaining
 from otp_service.verifier import Verifier
 
@@ -17,8 +17,8 @@ from otp_service.verifier import Verifier
 class Recorder(Lane):
     """A lane that keeps the packed commands by which one script is called, and may answer in Redis's place."""
 
-    sha = b""
-    """Of the script that is watched; b"" for none."""
+    sha = ""
+    """Of the script that is watched; "" for none."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)
@@ -27,22 +27,22 @@ class Recorder(Lane):
         """What the latest call was answered. Once `alone`, all that follow get the same."""
         self.alone = False
 
-    def ask(self, packed: bytes, replies: int = 1) -> list[Any]:
-        if not self.sha or self.sha not in packed or replies != 1:
-            return super().ask(packed, replies)
-        self.asked.append(packed)
+    def ask(self, commands: Sequence[Words]) -> list[Any]:
+        if not self.sha or len(commands) != 1 or commands[0][1] != self.sha:
+            return super().ask(commands)
+        self.asked.append(packed(commands))
         if not self.alone:
-            self.reply = super().ask(packed)
+            self.reply = super().ask(commands)
         return list(self.reply)
 
     @contextmanager
     def watching(self, sha: str) -> Iterator[list[bytes]]:
         """What is asked meanwhile."""
-        self.sha, self.asked = sha.encode(), []
+        self.sha, self.asked = sha, []
         try:
             yield self.asked
         finally:
-            self.sha = b""
+            self.sha = ""
 
 
 def recorded(config: Config) -> tuple[Verifier, Recorder]:
@@ -53,7 +53,7 @@ def recorded(config: Config) -> tuple[Verifier, Recorder]:
         made.append(Recorder(client))
         return made[-1]
 
-    with mock.patch.object(store, "Lane", lane):
+    with mock.patch.object(store, "lane_to", lane):
         verifier = wiring.build_verifier(config)
     return verifier, made[0]
 

@@ -271,7 +271,7 @@ def api_calls(place: Place, caller: Caller, ids: list[str]) -> None:
     assert spent.spend("solved", "nonce") == spent.spender("solved") == "nonce"
     parsed = wiring.build_keyring(config).parse_id(ids[1])
     assert parsed is not None
-    store.RedisStore(client, lane=store.Lane(client)).await_outcome(parsed, 0.02)
+    store.RedisStore(client, lane=store.lane_to(client)).await_outcome(parsed, 0.02)
     metrics(config)
 
 
