@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from otp_service.calls import StartRequest
 from otp_service.errors import OtpServiceError
@@ -14,6 +14,7 @@ from otp_service.ports import Bucket, Charge, CommonLimit, Prior, Store, StoreDo
 from otp_service.recipient import Recipient
 
 EVERYTHING = "all"
+_NOTHING = nullcontext(Prior())
 
 
 class Charging:
@@ -38,18 +39,18 @@ class Charging:
         """Of those that have a limit, the ones that this start and its resends count for."""
         return tuple(Bucket(limit, name) for limit in self._windows if (name := self._name(limit, client, request, to)))
 
-    @contextmanager
     def charged(
         self, client: Client, to: Recipient, parts: int, buckets: Sequence[Bucket], nonce: str
-    ) -> Iterator[Prior]:
+    ) -> AbstractContextManager[Prior]:
         """Count one send; the refusal that stands already, if there is no room. Whatever refuses gives it back."""
         charges = [
             *(Charge(one, self._windows[one.limit]) for one in buckets if one.limit in self._windows),
             *self._spending(client, self._spend.price(to.region) * parts),
         ]
-        if not charges:
-            yield Prior()
-            return
+        return self._charged(charges, nonce) if charges else _NOTHING
+
+    @contextmanager
+    def _charged(self, charges: Sequence[Charge], nonce: str) -> Iterator[Prior]:
         try:
             yield self._store.charge(charges, nonce)
         except (OtpServiceError, TurnedAway):

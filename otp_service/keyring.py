@@ -7,7 +7,6 @@ does not: it names things in Redis (recipients, scopes, addresses), and another 
 from __future__ import annotations
 
 import base64
-import hmac
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from otp_service import codes
 from otp_service.errors import OtpServiceError
+from otp_service.macs import Mac, mac
 
 PARTITIONS = 32
 NONCE_BYTES = 12
@@ -37,6 +37,8 @@ _ID_BYTES = NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES
 _ID = re.compile(rf"{_ID_PREFIX}([{_ALPHABET}]{{{_ID_BYTES * 8 // 5}}})")
 _ID_SHIFTS = tuple(range(_ID_BYTES * 8 - 10, -1, -10))
 _LONG_NAME_BYTES = 16
+_DIGEST_BYTES = 16
+"""What a record keeps of a code's HMAC-SHA256 (RFC 2104 §5: at least half of it): a code has far less to tell."""
 _NAMED = (
     "recipient",
     "prefix",
@@ -74,9 +76,10 @@ class Keyring:
         self._secrets = dict(secret_keys)
         self.kids = tuple(self._secrets)
         self.current = self.kids[0]
-        self._naming = {use: _hkdf(fingerprint_key, use) for use in _NAMED}
+        self._naming = {use: mac(_hkdf(fingerprint_key, use)) for use in _NAMED}
         # Bound per instance, so that the derived keys live no longer than the keyring.
         self._key = lru_cache(maxsize=4096)(self._derive)
+        self._mac = lru_cache(maxsize=4096)(self._derive_mac)
         self._cipher = lru_cache(maxsize=64)(lambda kid: AESGCM(self._key(kid, "seal")))
 
     # --- names in Redis: keyed hashes that do not rotate -------------------------------------------------------
@@ -124,11 +127,11 @@ class Keyring:
         return self._name("captcha", identity)
 
     def _name(self, use: str, *parts: str | bytes | None) -> str:
-        digest = hmac.digest(self._naming[use], _framed(*parts), "sha256")[:_LONG_NAME_BYTES]
+        digest = self._naming[use](_framed(*parts))[:_LONG_NAME_BYTES]
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def _short_name(self, use: str, length: int, *parts: str) -> str:
-        return hmac.digest(self._naming[use], _framed(*parts), "sha256")[:length].hex()
+        return self._naming[use](_framed(*parts))[:length].hex()
 
     # --- ids ------------------------------------------------------------------------------------------------------
 
@@ -154,7 +157,7 @@ class Keyring:
         return VerificationId(text, _partition(shared), recipient.hex(), shared.hex())
 
     def _masked(self, nonce: bytes, names: bytes) -> bytes:
-        mask = hmac.digest(self._naming["mask"], nonce, "sha256")[: len(names)]
+        mask = self._naming["mask"](nonce)[: len(names)]
         masked = int.from_bytes(names, "big") ^ int.from_bytes(mask, "big")
         return masked.to_bytes(len(names), "big")
 
@@ -168,11 +171,11 @@ class Keyring:
     ) -> bytes:
         """32 bytes for what a code is bound to. Absent differs from empty; the order of a context is free."""
         bound = None if context is None else _framed(*_flat(context))
-        return hmac.digest(self._key(kid, "binding"), _framed(verification_id, client, session, bound), "sha256")
+        return self._mac(kid, "binding")(_framed(verification_id, client, session, bound))
 
     def digest(self, kid: str, binding: bytes, code: str) -> bytes:
-        """32 bytes that stand for a code in its binding, so that a rotated code needs no session or context again."""
-        return hmac.digest(self._key(kid, "digest"), binding + code.encode(), "sha256")
+        """16 bytes that stand for a code in its binding, so that a rotated code needs no session or context again."""
+        return self._mac(kid, "digest")(binding + code.encode())[:_DIGEST_BYTES]
 
     # --- sealing --------------------------------------------------------------------------------------------------
 
@@ -199,7 +202,7 @@ class Keyring:
 
     def audit_seal(self, kid: str, link: str) -> str:
         """Stands for one entry of the audit trail, in hex. Raises SealBroken for a key that is no longer configured."""
-        return hmac.digest(self._key(kid, "audit"), link.encode(), "sha256").hex()
+        return self._mac(kid, "audit")(link.encode()).hex()
 
     # --- derivation -----------------------------------------------------------------------------------------------
 
@@ -207,6 +210,9 @@ class Keyring:
         if kid not in self._secrets:
             raise SealBroken(f"the secret key {kid!r} is no longer configured")
         return _hkdf(self._secrets[kid], *use)
+
+    def _derive_mac(self, kid: str, *use: str) -> Mac:
+        return mac(self._key(kid, *use))
 
 
 def _partition(prefix: bytes) -> int:

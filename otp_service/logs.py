@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, TextIO, cast
 
@@ -38,10 +39,12 @@ LINES_AT_ONCE = 100
 CLOSE_SECONDS = 1.0
 
 _LOG = structlog.get_logger("otp_service.logs")
+_REQUESTS = structlog.get_logger("otp_service.web")
 
 
 def configure_logs(level: int = logging.INFO) -> None:
     """Send our log lines to stderr from `level` on."""
+    _Stderr.level = level
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
@@ -125,10 +128,59 @@ def one_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str
     return line if line.isprintable() else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
+def request_line(request_id: str, method: str, route: str, status: int, ms: float, client: str, problem: str) -> None:
+    """What structlog writes of a request as `info`, at a fifth of the cost: each request has this line.
+
+    `request_id` and `ms` go out as they are, whoever gives them has looked at them.
+    """
+    if structlog.get_config()["processors"][-1:] != [one_line] or _Stderr.level > logging.INFO:
+        _REQUESTS.info("request", **_said(request_id, method, route, status, ms, client, problem))
+        return
+    seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
+    _STDERR.write(
+        f'{{"request_id": "{request_id}", "method": {_word(method)}, "route": {_word(route)}, "status": {status}, '
+        f'"ms": {ms}, "client": {_word(client)}, "problem": {_word(problem)}, "event": "request", "level": "info", '
+        f'"timestamp": "{_to_the_second(seconds)}.{micros:06d}Z"}}\n'
+    )
+
+
+def quiet_request_line(
+    request_id: str, method: str, route: str, status: int, ms: float, client: str, problem: str
+) -> None:
+    """The same as `debug`."""
+    _REQUESTS.debug("request", **_said(request_id, method, route, status, ms, client, problem))
+
+
+def _said(
+    request_id: str, method: str, route: str, status: int, ms: float, client: str, problem: str
+) -> dict[str, str | int | float]:
+    return {
+        "request_id": request_id,
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": ms,
+        "client": client,
+        "problem": problem,
+    }
+
+
+@lru_cache(maxsize=1000)
+def _word(value: str) -> str:
+    """As a line holds it: routes, clients and problems are few."""
+    return one_line(None, "", redact(None, "", {"": value}))[len('{"": ') : -1]
+
+
+@lru_cache(maxsize=8)
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 class _Stderr:
     """A full disk or a collector that went away costs lines, and no request its answer."""
 
     writer: Writer | None = None
+    level: int = logging.INFO
 
     def write(self, text: str) -> None:
         if self.writer:

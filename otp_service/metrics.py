@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -34,9 +35,24 @@ LOG_LINES_LOST = Counter("otp_log_lines_lost", "Lines of our log that stderr did
 CONFIG_RELOADS = Counter("otp_config_reloads", "Configurations read while running: applied or refused.", ["result"])
 
 
+def count_request(route: str, status: int) -> None:
+    _requests(route, status).inc()
+
+
+@lru_cache(maxsize=1024)
+def _requests(route: str, status: int) -> Counter:
+    """To find a counter by its labels takes longer than to count."""
+    return REQUESTS.labels(route, status)
+
+
+@lru_cache(maxsize=1024)
+def _checks(purpose: str, result: str) -> Counter:
+    return CHECKS.labels(purpose, result)
+
+
 def count_check(verification: Verification | None, result: str) -> None:
     """`result` is `approved` or a problem's name. The purpose is the verification's: a caller's word has no bound."""
-    CHECKS.labels(verification.purpose if verification else "unknown", result).inc()
+    _checks(verification.purpose if verification else "unknown", result).inc()
 
 
 class Level(NamedTuple):

@@ -6,10 +6,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from otp_service.errors import InvalidRecipient
+from otp_service.numbering import plain_mobile, plans
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -82,6 +82,9 @@ _SUPERSEDED = {
     241: (re.compile(r"[0-9]{7}"), "Write a Gabonese number with all of its eight digits."),
 }
 
+_OWN_RULES = frozenset({52, *_NETWORKS, *_SUPERSEDED})
+"""Countries of which we know better than the plans."""
+
 _ONE_NUMBER = (
     "Write one phone number: digits, a leading + and country code, blanks, dashes, dots or parentheses; "
     "no letters, no extension, no second number."
@@ -132,6 +135,15 @@ def parse(raw: str, default_region: str) -> Recipient:
     Raises `InvalidRecipient`; its detail never repeats the number.
     """
     dialled = _dialled(raw)
+    plain = plain_mobile(dialled, default_region)
+    if plain and plain.country_code not in _OWN_RULES:
+        return Recipient(
+            f"+{plain.country_code}{plain.national}", plain.country_code, plain.region, plain.national, LineType.MOBILE
+        )
+    return _long_way(dialled, default_region)
+
+
+def _long_way(dialled: str, default_region: str) -> Recipient:
     if not default_region:
         if dialled.startswith("00"):
             dialled = f"+{dialled[2:]}"
@@ -168,43 +180,35 @@ def _folded_char(char: str) -> str:
 
 
 def _read(dialled: str, default_region: str) -> PhoneNumber:
-    plans = _plans()
+    known = plans()
     try:
-        number = plans.parse(dialled, default_region or None)
+        number = known.parse(dialled, default_region or None)
         if number.country_code == 52 and (old := _MEXICO.fullmatch(_significant(number))):
-            number = plans.parse(f"+52{old[1]}")
-    except plans.NumberParseException as error:
-        unreadable = error.error_type == plans.NumberParseException.INVALID_COUNTRY_CODE
+            number = known.parse(f"+52{old[1]}")
+    except known.NumberParseException as error:
+        unreadable = error.error_type == known.NumberParseException.INVALID_COUNTRY_CODE
         raise InvalidRecipient(_NEEDS_COUNTRY if unreadable else _NO_SUCH) from error
     return cast("PhoneNumber", number)
 
 
 def _in_use(number: PhoneNumber) -> Recipient:
-    plans = _plans()
+    known = plans()
     country_code, national = number.country_code, _significant(number)
-    region, kind = plans.region_code_for_number(number), plans.number_type(number)
-    if country_code is None or region is None or kind == plans.PhoneNumberType.UNKNOWN:
+    region, kind = known.region_code_for_number(number), known.number_type(number)
+    if country_code is None or region is None or kind == known.PhoneNumberType.UNKNOWN:
         raise InvalidRecipient(_NO_SUCH)
     if country_code in _SUPERSEDED:
         old_form, mend = _SUPERSEDED[country_code]
         if old_form.fullmatch(national):
             raise InvalidRecipient(mend)
-    line_type = _NETWORKS.get(country_code) or LineType(plans.PhoneNumberType.to_string(kind).lower())
+    line_type = _NETWORKS.get(country_code) or LineType(known.PhoneNumberType.to_string(kind).lower())
     return Recipient(f"+{country_code}{national}", country_code, region, national, line_type)
 
 
 def _significant(number: PhoneNumber) -> str:
-    return str(_plans().national_significant_number(number))
+    return str(plans().national_significant_number(number))
 
 
 def regions() -> frozenset[str]:
     """ISO 3166 regions whose numbers can be read."""
-    return frozenset(_plans().SUPPORTED_REGIONS)
-
-
-@cache
-def _plans() -> Any:
-    """phonenumbers. Imported on first use: it takes longer than the rest of the command line's start."""
-    import phonenumbers
-
-    return phonenumbers
+    return frozenset(plans().SUPPORTED_REGIONS)

@@ -173,8 +173,10 @@ class Sending:
 
     def _awaited(self, client: Client, done: Done, seconds: float) -> Done:
         """The same, as it stands once the send's first try has an outcome, or after `seconds`."""
+        if not seconds or done.row.delivery != Delivery.QUEUED:
+            return done
         id = self._keyring.parse_id(done.id)
-        if not seconds or id is None or done.row.delivery != Delivery.QUEUED:
+        if id is None:
             return done
         try:
             self._store.await_outcome(id, min(seconds, MAX_WAIT_SECONDS))

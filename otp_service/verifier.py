@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from types import TracebackType
 
 from otp_service import guard, snapshot, tokens
 from otp_service.admission import Admission
@@ -26,6 +27,7 @@ from otp_service.codes import normalize
 from otp_service.errors import (
     CodeMismatch,
     NotFound,
+    Problem,
     RecipientBlocked,
     TokenUsed,
     Unavailable,
@@ -81,7 +83,7 @@ class Verifier:
     def start(self, client: Client, request: StartRequest, idempotency: Idempotency | None = None) -> Started:
         """Start a verification, or send again while one of the same client, purpose, recipient and session pends."""
         to = self._admission.start(client, request)
-        with self._closed():
+        with _CLOSED:
             done = self._once(client, idempotency, lambda nonce: self._sending.start(client, request, to, nonce))
             return Started(self._seen(done), created=done.row.result == "created", replayed=done.replayed)
 
@@ -91,14 +93,14 @@ class Verifier:
         """Send the code again (`rotate`: the next one) while the verification pends."""
         self._admission.channel(request.channel)
         id = self._id(verification_id)
-        with self._closed():
+        with _CLOSED:
             done = self._once(client, idempotency, lambda nonce: self._sending.resend(client, id, request, nonce))
             return Started(self._seen(done), created=False, replayed=done.replayed)
 
     def cancel(self, client: Client, verification_id: str) -> Verification:
         """End a pending verification; one that was canceled before stays so."""
         id = self._id(verification_id)
-        with self._closed():
+        with _CLOSED:
             seen = self._seen(Done(id.text, self._store.cancel(id, client.name)))
         if seen.status is not Status.CANCELED:
             raise snapshot.ended(seen)
@@ -107,14 +109,14 @@ class Verifier:
     def get(self, client: Client, verification_id: str) -> Verification:
         """The verification with every try: for the back office, not for the person."""
         id = self._id(verification_id)
-        with self._closed():
+        with _CLOSED:
             view = self._store.view(id, client.name)
             return snapshot.verification(self._keyring, id.text, view.row, view.tries)
 
     def lookup(self, client: Client, to: str) -> tuple[Verification, ...]:
         """This client's latest verifications of a recipient, ended ones included, newest first: for support."""
         number = self._admission.recipient(to)
-        with self._closed():
+        with _CLOSED:
             return tuple(self._remembered(client, self._store.recent(*self._owned(client, number))))
 
     def _remembered(self, client: Client, ids: Sequence[str]) -> Iterator[Verification]:
@@ -134,7 +136,7 @@ class Verifier:
                 self._acts.record_act(Act(f"client:{client.name}", "recipients.enable", target, DONE))
             self._store.enable(partition, owner)
 
-        with self._closed():
+        with _CLOSED:
             return Enabled(number.mask, act_once(self._store, self._keyring, client.name, idempotency, enable))
 
     def _owned(self, client: Client, number: Recipient) -> tuple[int, str]:
@@ -155,7 +157,7 @@ class Verifier:
         def transition(nonce: str) -> Done:
             return self._checking.attempt(client, id, request, code, to, nonce)
 
-        with self._closed():
+        with _CLOSED:
             done = self._once(client, idempotency, transition)
             return self._checked(client, request, done)
 
@@ -173,7 +175,7 @@ class Verifier:
             id = self._id(self._store.latest(self._keyring.partition(to.prefix), scope))
             return self._checking.attempt(client, id, request, code, to.e164, nonce)
 
-        with self._closed():
+        with _CLOSED:
             done = self._once(client, idempotency, transition)
             return self._checked(client, request, done)
 
@@ -225,7 +227,7 @@ class Verifier:
                 raise TokenUsed("The token was used before; one token is good for one act.")
             return Done(id.text, row)
 
-        with self._closed():
+        with _CLOSED:
             done = self._once(client, idempotency, transition)
             seen = self._seen(done)
         approved_at = (done.row.approved or 0) // 1000 * 1000
@@ -246,37 +248,48 @@ class Verifier:
     def _seen(self, done: Done) -> Verification:
         return snapshot.verification(self._keyring, done.id, done.row)
 
-    @contextmanager
-    def _closed(self) -> Iterator[None]:
-        """What we can't know, we refuse."""
-        try:
-            yield
-        except Missing:
-            raise _not_found() from None
-        except StoreFull as error:
-            raise Unavailable("The store has no room for new verifications; try again later.", retry_after=5) from error
-        except StoreDown as error:
-            raise Unavailable(
-                "The store did not answer; whether this request counted is not known.", retry_after=2
-            ) from error
-        except Suppressed as error:
-            raise RecipientBlocked(
-                "The person behind this number, or an operator, asked that it get no more messages; the list is the "
-                "suppression list."
-            ) from error
-        except Full as error:
-            raise Unavailable("Too many messages are waiting to be sent; try again later.", retry_after=5) from error
-        except SealBroken as error:
-            raise Unavailable(
-                "A secret key that this verification needs is not configured here.", retry_after=60
-            ) from error
-
     def store_is_up(self) -> bool:
         try:
             self._store.now()
         except StoreDown:
             return False
         return True
+
+
+class _Closed:
+    """What we can't know, we refuse. Written out, as a generator's context costs as much as a small script in Redis."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None or isinstance(error, Problem):
+            return
+        match error:
+            case Missing():
+                raise _not_found() from None
+            case StoreFull():
+                detail = "The store has no room for new verifications; try again later."
+                raise Unavailable(detail, retry_after=5) from error
+            case StoreDown():
+                detail = "The store did not answer; whether this request counted is not known."
+                raise Unavailable(detail, retry_after=2) from error
+            case Suppressed():
+                detail = (
+                    "The person behind this number, or an operator, asked that it get no more messages; the list is "
+                    "the suppression list."
+                )
+                raise RecipientBlocked(detail) from error
+            case Full():
+                raise Unavailable(
+                    "Too many messages are waiting to be sent; try again later.", retry_after=5
+                ) from error
+            case SealBroken():
+                detail = "A secret key that this verification needs is not configured here."
+                raise Unavailable(detail, retry_after=60) from error
+
+
+_CLOSED = _Closed()
 
 
 def _not_found() -> NotFound:

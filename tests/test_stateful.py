@@ -75,7 +75,7 @@ class Lives(RuleBasedStateMachine):
         super().__init__()
         self.world = World(
             self.make_server(),
-            Limits(recipient=(), failures=(Window(FAILURES, 600),), client_ip=()),
+            Limits(recipient=(), prefix=(), failures=(Window(FAILURES, 600),), client_ip=()),
             resend="rotate" if self.rotate else "reuse",
             ttl=TTL,
             cooldown=(COOLDOWN,),

@@ -7,7 +7,7 @@ moved it cuts connections on which others still wait for their replies.
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +84,7 @@ class AsyncCluster:
     def _seen(self, task: asyncio.Task[None]) -> None:
         self._looking = None
         if not task.cancelled() and (error := task.exception()):
-            _LOG.error("the cluster's nodes could not be read", error=repr(error))
+            _LOG.error("the cluster's nodes could not be read", exc_info=error)
 
     async def _look(self) -> None:
         now = asyncio.get_running_loop().time
@@ -92,7 +92,9 @@ class AsyncCluster:
         try:
             # Not all workers ask the same one; those of the configuration come last, and are then what is left.
             known = self._serving()
-            for address in dict.fromkeys((*random.sample(known, len(known)), *self.first, *self._nodes)):
+            for address in dict.fromkeys(
+                (*secrets.SystemRandom().sample(known, len(known)), *self.first, *self._nodes)
+            ):
                 if await self._is_told_by(self.at(address)):
                     await self._leave_former()
                     return

@@ -1,7 +1,7 @@
 """What the fields of a verification's record are called in Redis: a name of many letters would stand in each record.
 
 Scripts say `F.status`, which `scripts.py` replaces by the name here. Beside these a record has `d0` to `d9`, the
-digests of its codes, and `r:<nonce>`, what the request of that nonce was answered.
+digests of its codes, and `r:<nonce>`, what the request of that nonce was answered. What is 0 or empty has no field.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ RECORD = {
     "expires": "e",
     "extra": "ex",
     "guard": "g",
-    "guarded": "gd",
     "holder": "h",
     "kid": "k",
     "lineage": "lg",
@@ -40,7 +39,6 @@ RECORD = {
     "max_sends": "ms",
     "maybe": "mb",
     "metadata": "md",
-    "pooled": "po",
     "purpose": "p",
     "resend": "rs",
     "rid": "ri",

@@ -76,7 +76,7 @@ class RedisPersonalData:
         return HeldVerification(client, id.text, facts, tries)
 
     def _cooldown(self, key: str, client: str, now: int) -> Iterator[Holding]:
-        until, sends = self._client.hmget(key, "until", "sends")
+        until, sends = self._client.hmget(key, "u", "n")
         if until:
             yield Holding("cooldown", client, now + max(self._client.pttl(key), 0), int(sends or 0), (int(until),))
 

@@ -166,9 +166,9 @@ class RedisStore:
             to=to,
             seed=seed,
             binding=binding,
-            counter=int(counter),
-            deliver=deliver == b"1",
-            channel=text(channel),
+            counter=int(counter or 0),
+            deliver=deliver is None,
+            channel=text(channel or b""),
         )
 
     def use_token(self, id: VerificationId, client: str, token: str, nonce: str, consume: bool) -> Row | None:

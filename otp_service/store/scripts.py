@@ -12,9 +12,9 @@ from otp_service.retention import Retention
 from otp_service.store.fields import RECORD
 
 _PRELUDES = {
-    "start": ("common", "windows", "queue", "pumping", "guard", "sends"),
-    "resend": ("common", "windows", "queue", "pumping", "guard", "sends"),
-    "check": ("common", "windows", "pumping", "guard"),
+    "start": ("common", "nonces", "windows", "queue", "pumping", "guard", "sends"),
+    "resend": ("common", "nonces", "windows", "queue", "pumping", "guard", "sends"),
+    "check": ("common", "nonces", "windows", "pumping", "guard"),
     "charge": ("common", "windows"),
     "pools": ("common", "pumping"),
     "take": ("common", "windows"),

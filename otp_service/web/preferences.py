@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 MAX_WAIT_SECONDS = 5
 MOST_WAITING = 16
@@ -21,14 +21,20 @@ def wait_of(prefer: str) -> int:
     return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0
 
 
-@contextmanager
-def waiting(prefer: str) -> Iterator[int]:
+def waiting(prefer: str) -> AbstractContextManager[int]:
     """The seconds that this request may wait; 0 when it does not want to, or when enough others wait."""
-    seconds = wait_of(prefer)
+    seconds = wait_of(prefer) if prefer else 0
     if not seconds or not _waiting.acquire(blocking=False):
-        yield 0
-        return
+        return _NO_WAIT
+    return _one_of_the_waiting(seconds)
+
+
+@contextmanager
+def _one_of_the_waiting(seconds: int) -> Iterator[int]:
     try:
         yield seconds
     finally:
         _waiting.release()
+
+
+_NO_WAIT = nullcontext(0)

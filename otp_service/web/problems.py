@@ -113,4 +113,4 @@ def problem_response(problem: Problem) -> Response:
         headers.append(("WWW-Authenticate", "Bearer"))
     if problem.replayed:
         headers.append(("Idempotent-Replayed", "true"))
-    return Response(document["status"], to_json(document).encode(), PROBLEM_JSON, tuple(headers))
+    return Response(document["status"], to_json(document), PROBLEM_JSON, tuple(headers))

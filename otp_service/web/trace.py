@@ -11,6 +11,7 @@ import structlog
 
 from otp_service import metrics
 from otp_service.errors import Problem, RateLimited
+from otp_service.logs import quiet_request_line, request_line
 from otp_service.web.exchange import Response
 from otp_service.web.problems import Internal, problem_response
 
@@ -49,23 +50,15 @@ class Trace:
         """A caller's `X-Request-Id` is taken over only if it is plainly no secret; else there is a fresh one."""
         known = request_id is not None and _REQUEST_ID.fullmatch(request_id)
         return cls(
-            request_id=request_id if known and request_id else secrets.token_hex(12),
+            request_id=request_id if known and request_id else secrets.token_hex(8),
             method=method if method in _METHODS else "OTHER",
         )
 
     def end(self, seconds: float) -> None:
-        metrics.REQUESTS.labels(self.route, self.status).inc()
-        log = _log.debug if self.route in _QUIET else _log.info
-        log(
-            "request",
-            request_id=self.request_id,
-            method=self.method,
-            route=self.route,
-            status=self.status,
-            ms=round(seconds * 1000, 2),
-            client=self.client,
-            problem=self.problem,
-        )
+        metrics.count_request(self.route, self.status)
+        ms = round(seconds * 1000, 2)
+        say = quiet_request_line if self.route in _QUIET else request_line
+        say(self.request_id, self.method, self.route, self.status, ms, self.client, self.problem)
 
     def refused(self, problem: Problem) -> Response:
         """The response to a problem, noted here."""

@@ -16,7 +16,7 @@ from otp_service.errors import AlreadyApproved, CodeMismatch, ConfigError, Expir
 from otp_service.idempotency import new_nonce
 from otp_service.store.fields import RECORD
 from otp_service.verification import Status
-from otp_service.verifier import CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest, Verifier
+from otp_service.verifier import _CLOSED, CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest
 from tests.cli.processes import until
 from tests.faults.installation import config_file
 from tests.faults.replicas import Pair, pair
@@ -189,11 +189,11 @@ class TestWhileNoReplicaConfirms:
         def check() -> Any:
             # A store that has written nothing.
             asked = world_of(two, SHORT_MS).verifier._checking
-            with Verifier._closed(world.verifier):
+            with _CLOSED:
                 return asked.attempt(SHOP, parsed, CheckRequest(code), code, None, nonce)
 
         def claim() -> Any:
-            with Verifier._closed(world.verifier):
+            with _CLOSED:
                 return world_of(two, SHORT_MS).store.claim("name", "request", nonce)
 
         with two.replica.frozen():

@@ -28,7 +28,7 @@ def counted(name, **labels):
 )
 def test_every_answer_has_a_request_id_and_safe_headers(api, path):
     headers = api.get(path).headers
-    assert len(headers["X-Request-Id"]) == 24
+    assert len(headers["X-Request-Id"]) == 16
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "default-src 'none'" in headers["Content-Security-Policy"]

@@ -16,7 +16,8 @@ local r = redis.call('HMGET', record, F.client, F.bindings, F.code_length, F.pur
 if r[1] ~= client then return {'missing'} end
 local again = replay(record, nonce)
 if again then return again end
-if r[2] ~= bindings then return {'unbound', r[2]} end
+local bound = r[2] or ''
+if bound ~= bindings then return {'unbound', bound} end
 if r[3] ~= length then return {'length', r[3]} end
 local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, record) end
@@ -31,7 +32,7 @@ if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, r
 local function sends_of(record)
   local nonces, fields = {}, redis.call('HGETALL', record)
   for i = 1, #fields, 2 do
-    local sent = string.find(fields[i + 1], '^created ') or string.find(fields[i + 1], '^resent ')
+    local sent = string.find(fields[i + 1], '^[cr] ')
     if sent and string.sub(fields[i], 1, 2) == 'r:' then nonces[#nonces + 1] = string.sub(fields[i], 3) end
   end
   return nonces
@@ -46,7 +47,7 @@ if not digest then return snapshot(status, now, record) end
 
 local right = false
 if wrong ~= '1' and (purpose == '' or purpose == r[4]) then
-  for counter = tonumber(r[6]), tonumber(r[7]) do
+  for counter = tonumber(r[6] or 0), tonumber(r[7] or 0) do
     right = right or redis.call('HGET', record, 'd' .. int(counter)) == digest
   end
 end

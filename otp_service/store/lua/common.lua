@@ -30,7 +30,6 @@ local FIELDS = {
   F.status, F.delivery, F.attempts, F.sends, F.resend, F.purpose, F.created, F.expires, F.code_length, F.max_attempts,
   F.max_sends, F.kid, F.mask, F.metadata, F.test, F.token_ttl, F.approved, F.token, F.bound_to,
 }
-local CHANGING = 5
 
 -- What a worker needs to know of a channel.
 local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok',
@@ -41,27 +40,9 @@ local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat
 local function go_on_without_memory(hash) redis.call('HDEL', hash, '') end
 
 local function snapshot(result, now, record)
-  return {result, int(now), redis.call('HMGET', record, unpack(FIELDS))}
-end
-
--- A request is known by its nonce, so that one whose reply was lost can be asked again and counts once.
-local function remember(result, now, record, nonce)
-  local s = snapshot(result, now, record)
-  redis.call('HSET', record, 'r:' .. nonce, result .. ' ' .. s[2] .. ' ' .. table.concat(s[3], ' ', 1, CHANGING))
-  return s
-end
-
-local function replay(record, nonce)
-  local kept = redis.call('HGET', record, 'r:' .. nonce)
-  if not kept then return nil end
-  -- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
-  redis.call('HSET', record, 'r:' .. nonce, kept)
-  local words = {}
-  for word in string.gmatch(kept, '%S+') do words[#words + 1] = word end
-  local s = snapshot(words[1], 0, record)
-  s[2] = words[2]
-  for i = 1, CHANGING do s[3][i] = words[i + 2] end
-  return s
+  local fields = redis.call('HMGET', record, unpack(FIELDS))
+  fields[3] = fields[3] or '0'
+  return {result, int(now), fields}
 end
 
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
@@ -82,7 +63,7 @@ end
 local function finish(k, id, now, status)
   local r = redis.call('HMGET', k.record, F.delivery, F.maybe)
   local delivery = r[1]
-  if delivery == 'accepted' or (delivery == 'trying' and tonumber(r[2]) > 0) then
+  if delivery == 'accepted' or (delivery == 'trying' and tonumber(r[2] or 0) > 0) then
     deliver_state(k, id, now, 'unconfirmed')
   elseif delivery == 'queued' or delivery == 'trying' then
     deliver_state(k, id, now, status == 'expired' and 'expired' or 'canceled', '', status)

@@ -41,6 +41,12 @@ local function guard_said(v)
   return v and {v.noted, v.level, v.reason, v.began} or false
 end
 
+-- What a record says of its sends: what the first was noted as and where, how many the prefix counts, and the pool.
+local function guard_noted(record)
+  local noted, region, counted, pooled = string.match(redis.call('HGET', record, F.guard) or '', '^(%S+) (%S+) (%d+) (%d+)$')
+  return noted, region, tonumber(counted or 0), tonumber(pooled or 0)
+end
+
 -- Count a send of a verification that is over at `ends`. What a guard that only watches would have refused is, to it,
 -- as if it had not been sent.
 local function guard_count(k, v, a, ends)
@@ -50,24 +56,22 @@ local function guard_count(k, v, a, ends)
     return
   end
   local mine, pooled = v.noted ~= 'known', v.noted == 'new'
-  local r = redis.call('HMGET', k.record, F.guard, F.guarded, F.pooled)
-  redis.call('HSET', k.record, F.guard, r[1] or (v.noted .. ' ' .. a.region), F.guarded, (r[2] or 0) + (mine and 1 or 0),
-    F.pooled, (r[3] or 0) + (pooled and 1 or 0))
+  local noted, region, counted, of_pool = guard_noted(k.record)
+  redis.call('HSET', k.record, F.guard, table.concat({noted or v.noted, region or a.region,
+    int(counted + (mine and 1 or 0)), int(of_pool + (pooled and 1 or 0))}, ' '))
   if mine then guard_send(k.guard, ends, 1, v.terms) end
 end
 
 -- The verification of this record was approved: what whoever keeps count of countries is to note, false for nothing.
 local function guard_approved(k, now, text)
-  local r = redis.call('HMGET', k.record, F.guard, F.guarded, F.pooled, F.expires)
-  if text == '' or not r[1] then return false end
-  local t = guard_terms(text)
-  if tonumber(r[2]) > 0 then
-    guard_approve(k.guard, guard_settle(k.guard, now, t), now, r[4], r[2], t, false)
+  local noted, region, counted, pooled = guard_noted(k.record)
+  if text == '' or not noted then return false end
+  local t, ends = guard_terms(text), redis.call('HGET', k.record, F.expires)
+  if counted > 0 then
+    guard_approve(k.guard, guard_settle(k.guard, now, t), now, ends, counted, t, false)
   else
     redis.call('HSET', k.guard, 'proven', int(now))
     redis.call('PEXPIRE', k.guard, int(t.window))
   end
-  local noted, region = string.match(r[1], '^(%S+) (%S+)$')
-  if tonumber(r[3]) > 0 then noted = 'new' end
-  return {noted, region, r[4], r[3]}
+  return {pooled > 0 and 'new' or noted, region, ends, int(pooled)}
 end

@@ -19,8 +19,8 @@ if tonumber(r[1]) ~= t.send then return 1 end
 if outcome == 'accepted' then
   if r[2] == 'trying' then deliver_state(k, id, now, 'accepted', t.channel) end
   -- `rotate`: the old codes die when a gateway has accepted the new one.
-  for counter = tonumber(r[4]), tonumber(r[3]) - 1 do redis.call('HDEL', k.record, 'd' .. int(counter)) end
-  redis.call('HSET', k.record, F.valid_from, r[3])
+  for counter = tonumber(r[4] or 0), tonumber(r[3] or 0) - 1 do redis.call('HDEL', k.record, 'd' .. int(counter)) end
+  if r[3] then redis.call('HSET', k.record, F.valid_from, r[3]) end
   if t.report and judge_reports(k, id, now, t) then queue(k, id, r[1], now) end
 elseif outcome ~= 'unknown' then
   redis.call('HINCRBY', k.record, F.maybe, -1)

@@ -15,7 +15,7 @@ if status ~= 'pending' then return snapshot(status, now, k.record) end
 
 local r = redis.call('HMGET', k.record, F.expires, F.sends, F.counter)
 if r[1] - now < MIN_LIFE_TO_RESEND then return snapshot('expired', now, k.record) end
-if a.counter ~= '' and r[3] + 1 ~= tonumber(a.counter) then return {'moved', id} end
+if a.counter ~= '' and (r[3] or 0) + 1 ~= tonumber(a.counter) then return {'moved', id} end
 
 if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
 if is_disabled(k.failed, a.disable_after) then return {'disabled', snapshot('pending', now, k.record)} end

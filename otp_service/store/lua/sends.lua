@@ -48,7 +48,7 @@ local function refusal(k, now, a, record)
   if k.is_approved then a.prefix_windows = '' end
   local recipient = wait_for(k.recipient, now, a.windows, kept_for_devices(k, now, a))
   local refusals = {
-    {'cooldown', (tonumber(redis.call('HGET', k.scope, 'until') or 0)) - now},
+    {'cooldown', (tonumber(redis.call('HGET', k.scope, 'u') or 0)) - now},
     {'recipient', math.max(recipient, channels_wait(now, a, k.channels))},
     {'prefix', wait_for(k.prefix, now, a.prefix_windows)},
     {a.prior_limit, tonumber(a.prior_wait)},
@@ -66,6 +66,21 @@ local function refusal(k, now, a, record)
   return limit, wait
 end
 
+-- A record has no field for what is 0 or empty: `write` leaves such out, and who reads one knows what none means.
+local function write(record, fields, anew)
+  local kept, gone = {}, {}
+  for n = 1, #fields, 2 do
+    if fields[n + 1] == '' then
+      gone[#gone + 1] = fields[n]
+    else
+      kept[#kept + 1] = fields[n]
+      kept[#kept + 1] = fields[n + 1]
+    end
+  end
+  redis.call('HSET', record, unpack(kept))
+  if not anew and #gone > 0 then redis.call('HDEL', record, unpack(gone)) end
+end
+
 -- `cooldowns` is "60000 60000 120000": the wait after each send; the last repeats.
 local function cooldown_after(cooldowns, sends)
   local wait, n = 0, 0
@@ -80,13 +95,15 @@ end
 local function send(k, now, id, sends, a)
   if a.counter ~= '' then redis.call('HSET', k.record, F.counter, a.counter, 'd' .. a.counter, a.digest) end
   -- The sequence belongs to the scope as the cooldown does: neither cancel nor expiry begins it anew, an approval does.
-  local nth = k.anew and 1 or (tonumber(redis.call('HGET', k.scope, 'sends') or 0) + 1)
+  local nth = k.anew and 1 or (tonumber(redis.call('HGET', k.scope, 'n') or 0) + 1)
   local cool = cooldown_after(a.cooldowns, nth)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
-  redis.call('HSET', k.record, F.delivery, delivery, F.sends, sends, F.resend, int(now + cool), F.maybe, 0,
-    F.channel, a.channel, F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, int(now), F.wait, a.wait == '1' and sends or '')
-  redis.call('HSET', k.scope, 'id', id, 'until', int(now + cool), 'sends', nth)
+  local first = sends == 1
+  write(k.record, {F.delivery, delivery, F.sends, sends, F.resend, int(now + cool), F.maybe, '', F.channel, a.channel,
+    F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, first and '' or int(now),
+    F.wait, a.wait == '1' and sends or ''}, first)
+  redis.call('HSET', k.scope, 'id', id, 'u', int(now + cool), 'n', nth)
   local life = redis.call('PTTL', k.record)
   redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))
   count_in(k.recipient, now, a.windows, a.nonce)

@@ -27,7 +27,7 @@ end
 if open and current then
   -- A worker that was thought dead leaves the entry to the one that took it over.
   if r[4] and r[4] ~= send .. ':' .. fence and string.find(r[4], send .. ':', 1, true) == 1 then return 0 end
-  local nothing_left = tonumber(r[3]) <= 0 or played
+  local nothing_left = tonumber(r[3] or 0) <= 0 or played
   if verdict == 'later' then
     waits = true
     if played then redis.call('HSET', k.record, F.maybe, 0) end

@@ -23,8 +23,8 @@ k.anew = status == 'approved'
 local reuse = false
 if pending then
   local r = redis.call('HMGET', current, F.context, F.deliver, F.expires, F.counter)
-  reuse = r[1] == context and r[2] == deliver and r[3] - now >= MIN_LIFE_TO_RESEND
-  if reuse and a.counter ~= '' and r[4] + 1 ~= tonumber(a.counter) then return {'moved', expected} end
+  reuse = (r[1] or '') == context and (r[2] or '1') == deliver and r[3] - now >= MIN_LIFE_TO_RESEND
+  if reuse and a.counter ~= '' and (r[4] or 0) + 1 ~= tonumber(a.counter) then return {'moved', expected} end
 end
 
 if redis.call('EXISTS', k.suppressed) == 1 then return {'suppressed'} end
@@ -50,8 +50,8 @@ if reuse then
   return s
 end
 if pending then finish(old, expected, now, 'canceled') end
-redis.call('HSET', new, F.status, 'pending', F.attempts, 0, F.counter, 0, F.valid_from, 0, F.valid_to, 0,
-  F.created, int(now), F.expires, int(now + ttl), F.context, context, F.deliver, deliver, unpack(ARGV, a.rest))
+write(new, {F.status, 'pending', F.created, int(now), F.expires, int(now + ttl), F.context, context,
+  F.deliver, deliver == '0' and deliver or '', unpack(ARGV, a.rest)}, true)
 if FENCED then redis.call('HSET', new, F.lineage, lineage()) end
 redis.call('PEXPIRE', new, int(ttl + TOMBSTONE))
 -- A worker ends what it may deliver; a test number's end is seen by whoever looks.

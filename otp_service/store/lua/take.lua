@@ -89,7 +89,7 @@ end
 local channel, windows = unpack(ARGV, 4 + 3 * chosen, 5 + 3 * chosen)
 local f = redis.call('HMGET', k.record, F.to, F.kid, F.seed, F.counter, F.purpose, F.locale, F.expires, F.code_length,
   F.client)
-redis.call('HSET', k.record, F.valid_to, f[4])
+if f[4] then redis.call('HSET', k.record, F.valid_to, f[4]) end
 if r[2] == 'queued' then redis.call('HSET', k.record, F.delivery, 'trying') end
 redis.call('HINCRBY', k.record, F.maybe, 1)
 local index = redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now),
