@@ -116,7 +116,7 @@ class ClusterNodes:
         return self._known
 
     def close(self) -> None:
-        for master in self._masters.values():
+        for master in list(self._masters.values()):
             master.lane.forget_idle()
             master.client.close()
 
