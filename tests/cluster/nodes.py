@@ -144,6 +144,9 @@ class Cluster:
                     return node
         raise LookupError(f"no master that answers has slot {slot}")
 
+    def replica_of(self, master: Node) -> Node:
+        return next(node for node in self.nodes if node.client.role()[1:3] == [b"127.0.0.1", master.port])
+
     def other_than(self, node: Node) -> Node:
         """Another master."""
         return next(other for other in self.masters if other.port != node.port)

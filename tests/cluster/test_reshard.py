@@ -70,9 +70,14 @@ def test_f17_a_master_that_dies_under_load_is_followed_by_its_replica(tmp_path: 
         with callers.running():
             callers.until_more(100)
             gone = there.owner_of(PARTITIONS_SLOTS[0])
+            replica = there.replica_of(gone)
             theirs = {n for n, slot in enumerate(PARTITIONS_SLOTS) if there.owner_of(slot) is gone}
             gone.kill()
             killed = time.monotonic()
+            until(lambda: replica.is_master, "its replica follows")
+            # Somebody begins it again, as a replica now: with "wait" the new master answers nobody without one.
+            followed = time.monotonic()
+            gone.begin()
             until(lambda: theirs <= {n for moment, n in callers.went if moment > killed}, "all are served again")
             callers.until_more(50)
         recovered = [min(moment for moment, n in callers.went if n == one and moment > killed) for one in theirs]
@@ -83,6 +88,7 @@ def test_f17_a_master_that_dies_under_load_is_followed_by_its_replica(tmp_path: 
         begun = [line["id"] for line in callers.lines if line["event"] == "start"]
         forgotten = [id for id in begun if id not in checker.finals]
         print(durability, checker.totals(), dict(callers.statuses))
+        print(f"the replica was master after {followed - killed:.1f} s")
         print(f"recovered after {min(recovered) - killed:.1f} to {max(recovered) - killed:.1f} s")
         print(f"starts forgotten: {len(forgotten)}, approvals undone: {len(undone)}, strangers: {callers.strangers}")
 
