@@ -29,7 +29,7 @@ class ClusterTrips(Trips):
     is_cluster = True
 
     def __init__(self, cluster: AsyncCluster, scripts: Mapping[str, Script]) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._scripts = scripts
 
     async def command(self, *words: Word) -> Any:
@@ -42,7 +42,7 @@ class ClusterTrips(Trips):
         """Ask the slot's node, and wherever it says instead. Raises StoreDown."""
         slot = slot_of(words)
         end = asyncio.get_running_loop().time() + REFUSED_FOR
-        node, refusals, is_asked_for = await self._cluster.owner(slot), 0, False
+        node, refusals, is_asked_for = await self.cluster.owner(slot), 0, False
         while True:
             try:
                 # What an ASK says holds for one command, and says nothing of the slot.
@@ -50,7 +50,7 @@ class ClusterTrips(Trips):
             except StoreDown as failure:
                 refusal = failure.__cause__
                 if not isinstance(refusal, ResponseError):
-                    self._cluster.look_soon()
+                    self.cluster.look_soon()
                 if not isinstance(refusal, _ELSEWHERE) or asyncio.get_running_loop().time() > end:
                     raise
             refusals += 1
@@ -63,10 +63,10 @@ class ClusterTrips(Trips):
         if isinstance(refusal, AskError):
             # A node that knows no name of the other means its own host.
             address = (refusal.host or node.address[0], refusal.port)
-            return self._cluster.moved(slot, address) if isinstance(refusal, MovedError) else self._cluster.at(address)
+            return self.cluster.moved(slot, address) if isinstance(refusal, MovedError) else self.cluster.at(address)
         if isinstance(refusal, ClusterDownError):
-            await self._cluster.look()
-        return await self._cluster.owner(slot)
+            await self.cluster.look()
+        return await self.cluster.owner(slot)
 
 
 def trips_to(client: Any, scripts: Mapping[str, Script]) -> Trips:

@@ -10,8 +10,8 @@ import pytest
 from otp_service.keyring import PARTITIONS
 from otp_service.ports import Entry, StoreDown
 from otp_service.store import RedisOutbox, Trips, connect_async, trips_to
+from otp_service.store.cluster_trips import ClusterTrips
 from otp_service.store.cluster_trips import slot_of as slot_of_command
-from otp_service.store.connection import ANSWER_WITHIN
 from otp_service.store.scripts import SCRIPTS
 from tests.cluster.cluster_world import ClusterWorld, numbers_of_partitions, world_on
 from tests.cluster.nodes import Cluster, Node, slot_of
@@ -20,6 +20,8 @@ from tests.world import KEYS, until
 PARTITION = 5
 OUTBOX = KEYS.outbox(PARTITION)
 SLOT = slot_of(OUTBOX)
+ENDLESS_MS = 60_000
+"""A read that waits so long ends in no test."""
 
 
 @pytest.fixture
@@ -33,12 +35,12 @@ def start_in(world: ClusterWorld, partition: int, n: int = 0) -> str:
     return world.start(numbers_of_partitions()[partition][n]).verification.id
 
 
-def at_once(world: ClusterWorld, block_seconds: float = 0.0) -> Callable[[Callable[[Trips], Awaitable[None]]], None]:
-    """Decorates what is done with a worker's client."""
+def at_once(world: ClusterWorld) -> Callable[[Callable[[Trips], Awaitable[None]]], None]:
+    """Decorates what is done by a worker whose client has all patience."""
 
     def do(work: Callable[[Trips], Awaitable[None]]) -> None:
         async def run() -> None:
-            client = connect_async(world.cluster.url, block_seconds)
+            client = connect_async(world.cluster.url, ENDLESS_MS / 1000)
             try:
                 await work(trips_to(client, SCRIPTS))
             finally:
@@ -54,63 +56,51 @@ def other(cluster: Cluster, slot: int = SLOT) -> Node:
 
 
 def test_an_entry_comes_to_who_waits_for_it_wherever_its_slot_has_gone(world: ClusterWorld) -> None:
-    """No read ends by itself here: each is sent after its stream."""
+    """Each read that waits is sent after its stream."""
     cluster = world.cluster
 
-    async def work() -> None:
-        client = connect_async(cluster.url, 60.0)
-        outbox = RedisOutbox(client, "w1")
-        await outbox.open()
+    @at_once(world)
+    async def _(trips: Trips) -> None:
+        outbox = await opened(trips)
         for n in range(3):
-            reading = asyncio.create_task(outbox.read(8, 60_000))
-            await until(lambda: blocked(cluster) == PARTITIONS)
+            reading = asyncio.create_task(outbox.read(8, ENDLESS_MS))
+            await until(lambda: len(blocked(cluster)) == PARTITIONS)
             await asyncio.to_thread(cluster.move, SLOT, other(cluster))
             id = await asyncio.to_thread(start_in, world, PARTITION, n)
             assert [entry.id for entry in await reading] == [id]
-        await outbox.aclose()
-
-    asyncio.run(work())
-
-
-def blocked(cluster: Cluster) -> int:
-    return sum(master.client.info("clients")["blocked_clients"] for master in cluster.masters)
 
 
 def test_what_a_read_brings_that_nobody_asked_for_comes_with_the_next(world: ClusterWorld) -> None:
-    async def work() -> None:
-        outbox = RedisOutbox(world.server.make_async(), "w1")
-        await outbox.open()
-        assert await outbox.read(8, 1) == []
-        reading = asyncio.create_task(outbox.read(8, 500))
-        await until(lambda: blocked(world.cluster) == PARTITIONS)
+    @at_once(world)
+    async def _(trips: Trips) -> None:
+        outbox = await opened(trips)
+        reading = asyncio.create_task(outbox.read(8, ENDLESS_MS))
+        await until(lambda: len(blocked(world.cluster)) == PARTITIONS)
         ids = {partition: await asyncio.to_thread(start_in, world, partition) for partition in (1, 2, 3)}
-        await until(lambda: blocked(world.cluster) <= PARTITIONS - 3)
+        await until(lambda: len(blocked(world.cluster)) == PARTITIONS - 3)
         found = list(await reading)
         while len(found) < 3:
-            found += await outbox.read(8, 500)
+            found += await outbox.read(8, ENDLESS_MS)
         assert {entry.partition: entry.id for entry in found} == ids
-        await outbox.aclose()
-
-    asyncio.run(work())
 
 
 def test_whoever_reads_no_more_is_given_what_its_last_reads_bring(world: ClusterWorld) -> None:
-    async def work() -> None:
-        outbox = RedisOutbox(world.server.make_async(), "w1")
-        await outbox.open()
-        await asyncio.to_thread(start_in, world, 1)
-        reading = asyncio.create_task(outbox.read(8, 500))
-        first = list(await reading)
-        await until(lambda: blocked(world.cluster) > 0)
-        ids = {partition: await asyncio.to_thread(start_in, world, partition, 1) for partition in (2, 3)}
-        await outbox.renew(())  # what is kept is renewed too
-        last = await outbox.last()
-        assert {entry.partition: entry.id for entry in (*first, *last) if entry.partition > 1} == ids
+    @at_once(world)
+    async def _(trips: Trips) -> None:
+        outbox = await opened(trips)
+        reading = asyncio.create_task(outbox.read(8, ENDLESS_MS))
+        await until(lambda: len(blocked(world.cluster)) == PARTITIONS)
+        first = await asyncio.to_thread(start_in, world, 1)
+        assert [entry.id for entry in await reading] == [first]
+        ids = {partition: await asyncio.to_thread(start_in, world, partition) for partition in (2, 3)}
+        await until(lambda: len(blocked(world.cluster)) == PARTITIONS - 3)
+        await outbox.renew(())  # what is kept is renewed with what is worked on
+        ending = asyncio.create_task(outbox.last())
+        for master, client in blocked(world.cluster):
+            master.ask("CLIENT UNBLOCK", client)
+        assert {entry.partition: entry.id for entry in await ending} == ids
         assert await outbox.last() == []
         assert await outbox.read(8, 0) == []
-        await outbox.aclose()
-
-    asyncio.run(work())
 
 
 def test_one_silent_master_keeps_nobody_from_the_entries_of_the_others(world: ClusterWorld) -> None:
@@ -118,17 +108,26 @@ def test_one_silent_master_keeps_nobody_from_the_entries_of_the_others(world: Cl
     awake = [n for n in range(PARTITIONS) if world.cluster.owner_of(slot_of(KEYS.outbox(n))) is not silent]
     ids = [start_in(world, partition) for partition in (*awake, PARTITION)]
 
-    async def work() -> None:
-        outbox = RedisOutbox(connect_async(world.cluster.url, 0.5), "w1")
-        await outbox.open()
+    @at_once(world)
+    async def _(trips: Trips) -> None:
+        outbox = await opened(trips)
         with silent.frozen():
             found = await read_all(outbox, len(awake))
             assert {entry.partition for entry in found} == set(awake)
         found += await read_all(outbox, 1)
         assert sorted(entry.id for entry in found) == sorted(ids)
-        await outbox.aclose()
 
-    asyncio.run(work())
+
+async def opened(trips: Trips) -> RedisOutbox:
+    outbox = RedisOutbox(None, "w1", trips=trips)  # type: ignore[arg-type]
+    await outbox.open()
+    return outbox
+
+
+def blocked(cluster: Cluster) -> list[tuple[Node, int]]:
+    """Clients that wait in a read, and where."""
+    listed = [(master, client) for master in cluster.masters for client in master.client.client_list()]
+    return [(master, int(client["id"])) for master, client in listed if "b" in client["flags"]]
 
 
 async def read_all(outbox: RedisOutbox, count: int) -> list[Entry]:
@@ -184,9 +183,10 @@ class TestTrips:
     def test_that_may_have_run_are_not_repeated(self, world: ClusterWorld) -> None:
         silent = world.cluster.owner_of(SLOT)
 
-        @at_once(world, 0.2 - ANSWER_WITHIN)
+        @at_once(world)
         async def _(trips: Trips) -> None:
             await trips.command("SET", OUTBOX, 0)
+            await lose_patience(trips)
             with silent.frozen():
                 asked = asyncio.create_task(trips.command("INCR", OUTBOX))
                 with pytest.raises(StoreDown):
@@ -209,6 +209,15 @@ class TestTrips:
     def test_refuse_a_script_without_a_key(self) -> None:
         with pytest.raises(ValueError, match="without a key"):
             slot_of_command(("EVALSHA", "sha", 0))
+
+
+async def lose_patience(trips: Trips) -> None:
+    """With the connection that it has to the master of our slot."""
+    assert isinstance(trips, ClusterTrips)
+    pool = (await trips.cluster.owner(SLOT)).client.connection_pool
+    connection = await pool.get_connection()
+    connection.socket_timeout = 0.05
+    await pool.release(connection)
 
 
 def refusals(node: Node, kind: str) -> int:
