@@ -26,6 +26,8 @@ PATIENCE = 120.0
 _STARTS = "/v1/verifications"
 _ENDS = {"approve": 85, "cancel": 10, "exhaust": 5}
 _OPEN = frozenset({"queued", "trying"})
+_PERHAPS = frozenset({"accepted", "unknown"})
+"""Outcomes of a try after which the message may be there, though its delivery may never be known."""
 
 
 class GaveUp(Exception):
@@ -118,7 +120,7 @@ class People:
         while time.monotonic() < until:
             seen = json.loads((await self._until_told("get", "GET", f"{_STARTS}/{id}", None)).body)
             self._note("state", id=id, sends=seen["sends"], delivery=seen["delivery"], status=seen["status"])
-            if seen["delivery"] not in _OPEN:
+            if seen["delivery"] not in _OPEN or any(one["outcome"] in _PERHAPS for one in seen["tries"]):
                 return
             await asyncio.sleep(0.25)
         tries = [f"{one['channel']} {one['outcome']} {one['took_ms']} ms" for one in seen["tries"]]

@@ -28,7 +28,7 @@ class Watch:
     @staticmethod
     def _of(part: Part) -> Burden | None:
         burden = part.burden()
-        return burden if burden.threads else None
+        return burden if burden.rss else None
 
     def table(self) -> list[str]:
         """A line for each process that was seen often enough to say something of it."""
