@@ -14,15 +14,25 @@ import itertools
 import statistics
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from _ground import Ground, cpu_seconds, gateways, grounds, load, mobiles, taken
+from _ground import Ground, cpu_seconds, family, gateways, grounds, load, memory, mobiles, taken
 
 LATENCIES = (0.0, 0.1)
 """Seconds."""
 WARM = 0.1
 """Of the sends: the worker begins, and opens its connections."""
-Figures = tuple[float, float, float]
-"""Deliveries a second, and seconds of CPU a delivery: the worker's and Valkey's."""
+
+
+class Figures(NamedTuple):
+    rate: float
+    """Deliveries a second."""
+    cpu: float
+    """Seconds of the worker's CPU a delivery; `redis`: of Valkey's."""
+    redis: float
+    rss: float
+    """The worker's memory, as `_ground.memory`."""
+    pss: float
 
 
 def measure(ground: Ground, numbers: list[str]) -> Figures:
@@ -37,11 +47,13 @@ def measure(ground: Ground, numbers: list[str]) -> Figures:
             if waiting <= len(ids) * (1 - WARM):
                 done = len(ids) - waiting
                 samples.append((time.monotonic(), done, cpu_seconds(worker.pid), cpu_seconds(valkey)))
+        kept = memory(family(worker.pid))
     states = ground.deliveries(ids)
     assert states == {"accepted": len(ids)}, states
     (began, first, cpu, server_cpu), (ended, last, cpu_after, server_cpu_after) = samples[0], samples[-1]
     done = last - first
-    return done / (ended - began), (cpu_after - cpu) / done, (server_cpu_after - server_cpu) / done
+    of_valkey = (server_cpu_after - server_cpu) / done
+    return Figures(done / (ended - began), (cpu_after - cpu) / done, of_valkey, *kept)
 
 
 def rounds(count: int, sends: int) -> Iterator[list[Figures]]:
@@ -63,7 +75,7 @@ def main() -> None:
     print(f"{options.rounds} rounds of {options.sends} sends, {load()}\n")
     print(f"{'gateway':>8} {'deliveries/s':>13} {'best':>6} {'CPU µs':>7} {'least':>6} {'of Valkey':>10}")
     for latency, figures in zip(LATENCIES, zip(*found, strict=True), strict=True):
-        rates, cpu, server_cpu = zip(*figures, strict=True)
+        rates, cpu, server_cpu, _, _ = zip(*figures, strict=True)
         row = f"{latency * 1000:5.0f} ms {statistics.median(rates):13.0f} {max(rates):6.0f}"
         row += f" {statistics.median(cpu) * 1e6:7.0f} {min(cpu) * 1e6:6.0f} {statistics.median(server_cpu) * 1e6:10.0f}"
         print(row)

@@ -30,14 +30,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import redis
 from _ground import cpu_clock, free_port, load, pin, valkey
+from _rungs import BELOW, Application, application
 
 from otp_service import config as configuration
 from otp_service import store, wiring
@@ -68,59 +67,8 @@ account = "demo"
 password = "demo"
 signature = "今信科技"
 """
-_SCRIPT = "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], 60000) return {n, ARGV[1]}"
-"""About what the smallest check would do."""
-_ANSWER = b'{"id":"ver_0f3k9q2m7x1c4b8d","status":"pending"}'
-
-Application = Callable[[dict[str, Any], Any], Any]
 Call = tuple[str, dict[str, str]]
 """Path and body."""
-
-
-def bare(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(_ANSWER)))])
-    return [_ANSWER]
-
-
-def bare_with_script(redis_url: str) -> Application:
-    from threading import local
-
-    parts, own = urlsplit(redis_url), local()
-    sha = redis.Redis.from_url(redis_url).script_load(_SCRIPT)
-
-    def ask(nth: int) -> bytes:
-        if not hasattr(own, "line"):
-            own.line = socket.create_connection((parts.hostname, parts.port))
-            own.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        words = [b"EVALSHA", sha.encode(), b"1", b"bench:%d" % (nth % 1000), b"x"]
-        own.line.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words))
-        return bytes(own.line.recv(4096))
-
-    numbers = itertools.count()
-
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        ask(next(numbers))
-        return bare(environ, start_response)
-
-    return application
-
-
-def flask_hello() -> Application:
-    from flask import Flask, Response
-
-    app = Flask("hello")
-    app.add_url_rule("/", view_func=lambda: Response(_ANSWER, content_type="application/json"), methods=["POST"])
-    return app
-
-
-BELOW = ("bare", "bare + script", "Flask hello")
-
-
-def application(name: str, redis_url: str) -> Application:
-    return {"bare": lambda: bare, "bare + script": lambda: bare_with_script(redis_url), "Flask hello": flask_hello}[
-        name
-    ]()
 
 
 class Installation:
@@ -153,9 +101,9 @@ class Installation:
     def checks(self, answers: Sequence[bytes]) -> list[Call]:
         """The right code of each."""
         ids = [json.loads(answer)["id"] for answer in answers]
-        return [(f"/v1/verifications/{id}/check", {"code": self._code(id)}) for id in ids]
+        return [(f"/v1/verifications/{id}/check", {"code": self.code(id)}) for id in ids]
 
-    def _code(self, id: str) -> str:
+    def code(self, id: str) -> str:
         parsed = self._keyring.parse_id(id)
         assert parsed is not None
         record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
@@ -272,28 +220,6 @@ class Callers:
         return f"POST {path} HTTP/1.1\r\n{self._head}Content-Length: {len(said)}\r\n\r\n".encode() + said
 
 
-def serve_below(name: str, port: int, redis_url: str, threads: int) -> None:
-    """What `cli/api_server.py` does, for another application."""
-    import multiprocessing
-
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.log import LogLevels
-
-    multiprocessing.set_start_method("fork", force=True)
-    server = Granian(
-        "bench",
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        blocking_threads=threads,
-        log_level=LogLevels.error,
-    )
-    server.serve(target_loader=lambda *_: application(name, redis_url), wrap_loader=False)
-
-
 @contextmanager
 def served(command: Sequence[str], port: int) -> Iterator[int]:
     """The pid of the process that answers."""
@@ -323,7 +249,7 @@ def as_served(installation: Installation, redis_url: str, rounds: int, requests:
         pids, callers = {}, {}
         for name in BELOW:
             port = free_port()
-            words = [__file__, "--serve", name, "--port", str(port), "--redis", redis_url, "--threads", str(threads)]
+            words = [str(Path(__file__).with_name("_rungs.py")), name, str(port), redis_url, str(threads)]
             pids[name], callers[name] = stack.enter_context(served(words, port)), Callers(port)
         words = ["-m", "otp_service.cli", "serve", "--config", str(installation.path), "--threads", str(threads)]
         ours = stack.enter_context(served(words, installation.port))
@@ -386,13 +312,7 @@ def main() -> None:
     parser.add_argument("--profile", choices=("start", "check"), default="")
     parser.add_argument("--bytes", action="store_true")
     parser.add_argument("--set", default="", help="more keys of [service], as `fast_path = false`")
-    parser.add_argument("--serve", choices=BELOW, help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--redis", help=argparse.SUPPRESS)
     said = parser.parse_args()
-    if said.serve:
-        serve_below(said.serve, said.port, said.redis, said.threads)
-        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="otp-bench-")))
         pin(0, 1)
