@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import _capacity
 import _report
 import structlog
 from _filling import TEMPLATES, fill
-from _ground import load, pin, valkey
+from _ground import cpu_clock, load, pin, valkey
 from _kept import Kept, left_behind
 from _load import Caller, caller
 from _plot import COLOURS, bars
@@ -69,18 +70,38 @@ def filled(installation: Installation, size: int) -> float:
     return each
 
 
+def at_rest(installation: Installation, pid: int) -> float:
+    """Seconds of CPU that Redis takes a second while nobody asks, once its tables have grown to their size."""
+    for _ in range(120):
+        if not installation.redis.info("memory").get("mem_overhead_db_hashtable_rehashing"):
+            break
+        time.sleep(0.5)
+    before, began = cpu_clock(pid), time.monotonic()
+    time.sleep(2)
+    return (cpu_clock(pid) - before) / (time.monotonic() - began)
+
+
 def _used(installation: Installation) -> int:
     return int(installation.redis.info("memory")["used_memory"])
 
 
-def measure(said: argparse.Namespace, folder: Path, callers: Caller) -> tuple[list[Round], dict[int, float]]:
+class Size(NamedTuple):
+    """What holds for as long as so many live."""
+
+    bytes: float
+    """In Redis, of each."""
+    rest: float
+    """Of Redis, as `at_rest`."""
+
+
+def measure(said: argparse.Namespace, folder: Path, callers: Caller) -> tuple[list[Round], dict[int, Size]]:
     subjects: dict[int, Ours] = {}
-    each: dict[int, float] = {}
+    each: dict[int, Size] = {}
     with ExitStack() as stack:
         for size in said.sizes:
             url = stack.enter_context(valkey())
             installation = Installation(folder, url, LONG_LIFE)
-            each[size] = filled(installation, size)
+            each[size] = Size(filled(installation, size), at_rest(installation, pid_of(url)))
             pid = stack.enter_context(ours(installation.path, installation.port))
             subjects[size] = Ours(installation, pid, pid_of(url))
             subjects[size].ask(callers, said.requests)
@@ -108,14 +129,15 @@ COLUMNS: Sequence[tuple[str, Callable[[tuple[Figures, Figures]], float]]] = (
 )
 
 
-def table(rounds: Sequence[Round], each: Mapping[int, float]) -> str:
+def table(rounds: Sequence[Round], each: Mapping[int, Size]) -> str:
     sizes = sorted(each)
-    heads = ["live verifications", *(f"{name} µs" for name, _ in COLUMNS), "start, all ÷", "check, all ÷", "bytes each"]
+    heads = ["live verifications", *(f"{name} µs" for name, _ in COLUMNS), "start, all ÷", "check, all ÷"]
+    heads += ["bytes each", "Redis at rest, ms/s"]
     lines = [f"| {' | '.join(heads)} |", "|---:" * len(heads) + "|"]
     for size in sizes:
         cells = [f"{statistics.median(figure(one[size]) for one in rounds) * 1e6:.0f}" for _, figure in COLUMNS]
         cells += [f"{statistics.median(grown(rounds, nth, size, sizes[0])):.2f}" for nth in (0, 1)]
-        lines.append(f"| {size:,} | {' | '.join(cells)} | {each[size]:,.0f} |")
+        lines.append(f"| {size:,} | {' | '.join(cells)} | {each[size].bytes:,.0f} | {each[size].rest * 1e3:.1f} |")
     return "\n".join(lines)
 
 
@@ -146,7 +168,7 @@ def kept_table(kept: Sequence[Kept]) -> str:
     return "\n".join(lines)
 
 
-def picture(rounds: Sequence[Round], each: Mapping[int, float]) -> str:
+def picture(rounds: Sequence[Round], each: Mapping[int, Size]) -> str:
     panels = {
         f"{name}, CPU µs": [
             (f"{size:,} live", statistics.median(figure(one[size]) for one in rounds) * 1e6, COLOURS[nth % 2])
@@ -157,13 +179,13 @@ def picture(rounds: Sequence[Round], each: Mapping[int, float]) -> str:
     return bars("What a start and a check cost, by how many verifications live", panels)
 
 
-def figures(rounds: Sequence[Round], each: Mapping[int, float]) -> dict[str, dict[str, float]]:
+def figures(rounds: Sequence[Round], each: Mapping[int, Size]) -> dict[str, dict[str, float]]:
     """Medians in seconds, and bytes; by size."""
     found = {}
     for size in sorted(each):
         medians = {name: statistics.median(figure(one[size]) for one in rounds) for name, figure in COLUMNS}
         found[str(size)] = {name: float(f"{value:.4g}") for name, value in medians.items()} | {
-            "bytes": round(each[size])
+            "bytes": round(each[size].bytes)
         }
     return found
 
@@ -194,7 +216,7 @@ def main() -> None:
         callers = stack.enter_context(caller(lambda pid: pin(pid, 1)))
         rounds, each = measure(said, folder, callers)
         kept = left_behind(folder, 300 if said.quick else 2_000)
-    words = f"{said.rounds} rounds of {said.requests:,} starts and as many checks a size.\n{_report.told(facts)}."
+    words = f"{said.rounds} rounds of {said.requests:,} starts and as many checks a size, CPU in µs.\n{_report.told(facts)}."
     text = "\n\n".join([words, table(rounds, each), goals(rounds, said.sizes), kept_table(kept)])
     print(text)
     where = _report.DOCS if said.write else said.out
