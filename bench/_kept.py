@@ -34,10 +34,14 @@ class Kept(NamedTuple):
         return f"{self.life / unit:.0f} {name}"
 
 
-def left_behind(folder: Path, count: int) -> list[Kept]:
-    """Of so many, each with a number and one delivery of its own, ten to a prefix; the largest first."""
+def left_behind(folder: Path, count: int) -> tuple[list[Kept], float]:
+    """Of so many, each with a number and one delivery of its own, ten to a prefix; the largest first.
+
+    Beside it the bytes between the service and Redis, of one verification.
+    """
     with valkey() as url, gateways(0.0) as ports:
         ground = Ground(folder, url, ports, limits="")
+        before = _wire(ground)
         numbers = [f"138{nth // 10:04d}{nth % 10:04d}" for nth in range(count)]
         ids = [ground.start(number) for number in numbers]
         with ground.process("worker"):
@@ -45,7 +49,8 @@ def left_behind(folder: Path, count: int) -> list[Kept]:
             for id in ids:
                 ground.verifier.check(SHOP, id, CheckRequest(code_of(ground.redis, ground.keyring, id)))
             _wait_for(lambda: _is_settled(ground))
-        return _by_kind(ground, count)
+        wire = (_wire(ground) - before) / count
+        return _by_kind(ground, count), round(wire)
 
 
 def _wait_for(done: Callable[[], bool]) -> None:
@@ -62,6 +67,11 @@ def _is_settled(ground: Ground) -> bool:
     for partition in range(PARTITIONS):
         pipeline.zcard(f"otp:{{{partition:02d}}}:due")
     return not sum(pipeline.execute())
+
+
+def _wire(ground: Ground) -> int:
+    facts = ground.redis.info("stats")
+    return int(facts["total_net_input_bytes"]) + int(facts["total_net_output_bytes"])
 
 
 def _by_kind(ground: Ground, count: int) -> list[Kept]:

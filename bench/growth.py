@@ -215,12 +215,13 @@ def main() -> None:
         pin(0, 1)
         callers = stack.enter_context(caller(lambda pid: pin(pid, 1)))
         rounds, each = measure(said, folder, callers)
-        kept = left_behind(folder, 300 if said.quick else 2_000)
-    words = f"{said.rounds} rounds of {said.requests:,} starts and as many checks a size, CPU in µs.\n{_report.told(facts)}."
+        kept, wire = left_behind(folder, 300 if said.quick else 2_000)
+    words = f"{said.rounds} rounds of {said.requests:,} starts and as many checks a size, CPU in µs.\n"
+    words += f"{_report.told(facts)}."
     text = "\n\n".join([words, table(rounds, each), goals(rounds, said.sizes), kept_table(kept)])
     print(text)
     where = _report.DOCS if said.write else said.out
-    found = {"machine": facts, "sizes": figures(rounds, each), "kept": [one._asdict() for one in kept]}
+    found = {"machine": facts, "sizes": figures(rounds, each), "kept": [one._asdict() for one in kept], "wire": wire}
     every = _report.keep(where, SCRIPT, found)
     (where / "growth.svg").write_text(picture(rounds, each), "utf-8")
     _report.insert(where / "performance.md", SCRIPT, text)
