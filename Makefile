@@ -12,7 +12,7 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --only-binary :all:
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo venv test test-slow test-browser mutants lint bench lock clean
+.PHONY: help demo venv test test-slow test-browser mutants lint bench bench-all lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -44,8 +44,13 @@ lint: $(DEVELOPING) ## ruff and mypy
 	$(BIN)/ruff format --check --extend-exclude '*.md' .
 	$(BIN)/mypy
 
-bench: $(DEVELOPING) ## run every script of bench/
-	@set -e; for script in bench/[a-z]*.py; do echo "# $$script"; $(BIN)/python $$script; done
+bench: $(DEVELOPING) ## compare with others, and see how costs grow, in ten minutes (ARGS="--peer peer.toml")
+	$(BIN)/python bench/comparison.py $(ARGS)
+	$(BIN)/python bench/growth.py $(filter --write --quick,$(ARGS))
+
+bench-all: bench ## run the other scripts of bench/ as well
+	@set -e; for script in $(filter-out bench/comparison.py bench/growth.py,$(wildcard bench/[a-z]*.py)); do \
+		echo "# $$script"; $(BIN)/python $$script; done
 
 lock: ## lock the dependencies anew (ARGS=--upgrade takes the newest versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -28,6 +28,8 @@ PARTITIONS = 32
 AGAIN = 3.5 * 86_400
 """Seconds until the same person verifies again. Not measured. What is kept for a person longer is kept once."""
 PERSONAL = frozenset({"ok:…", "d:…"})
+FEW = frozenset({"pg:…", "c:…", "cf:…", "held", "control"})
+"""As many as there are prefixes, countries or channels, however much is sent."""
 HTTP = 4_000
 """Bytes of a verification on the callers' and gateways' wires, with TLS. Not measured."""
 TRIES, SHORTEST_TRIES = "t:…", 2 * 3600
@@ -94,6 +96,9 @@ class Costs:
 
 
 def life_of(kind: str, life: float, tries: float | None) -> float:
+    """Seconds; 0 for what does not grow with the rate."""
+    if kind in FEW:
+        return 0
     if kind == TRIES and tries is not None:
         return tries
     return min(life, AGAIN) if kind in PERSONAL else life
@@ -155,7 +160,7 @@ def _table(costs: Costs) -> str:
     lines = [f"| {' | '.join(heads)} |", "|---:" * len(heads) + "|"]
     for rate in RATES:
         usual, short = need(costs, rate), need(costs, rate, SHORTEST_TRIES)
-        masters = _beyond(usual.masters) + (f" ({_beyond(short.masters)} with short tries)" * (short != usual))
+        masters = _beyond(usual.masters) + _if_other(short.masters, usual.masters)
         cells = [f"{rate:,}", f"{usual.api:,}", f"{usual.workers:,}", _gigabytes(usual.service_mb / 1e3), masters]
         cells += [_gigabytes(usual.gigabytes), _gigabytes(short.gigabytes), f"{usual.megabits:,.1f} Mbit/s"]
         lines.append(f"| {' | '.join(cells)} |")
@@ -166,15 +171,19 @@ def _beyond(masters: int) -> str:
     return f"{masters:,}" if masters <= PARTITIONS else f"**{masters:,}**"
 
 
+def _if_other(short: int, usual: int) -> str:
+    return f" ({_beyond(short)} with short tries)" if short != usual else ""
+
+
 def _gigabytes(size: float) -> str:
     return f"{size:,.0f} GB" if size >= 10 else f"{size:.1f} GB"
 
 
 def _memory(costs: Costs) -> str:
     lines = ["| key | bytes of one | seconds kept | MB for each verification a second |", "|---|---:|---:|---:|"]
-    parts = [(kind, size, life_of(kind, life, None)) for kind, (size, life) in costs.kept.items() if life]
+    parts = [(kind, size, life_of(kind, life, None)) for kind, (size, life) in costs.kept.items()]
     for kind, size, life in sorted(parts, key=lambda one: -one[1] * one[2]):
-        if size * life * ROOM >= 1e5:
+        if size * life * ROOM >= 5e4:
             lines.append(f"| `{kind}` | {size:,.0f} | {life:,.0f} | {size * life * ROOM / 1e6:,.1f} |")
     return "\n".join(lines)
 
@@ -184,8 +193,8 @@ def _ends(costs: Costs) -> str:
     usual, short = (MASTER_GB * 1e9 / costs.held(tries) for tries in (None, SHORTEST_TRIES))
     lines = []
     for masters, name in ((1, "One Redis"), (PARTITIONS, f"{PARTITIONS} masters, one a partition")):
-        memory = f"{masters * usual:,.0f} by its memory ({masters * short:,.0f} with tries kept for two hours)"
-        lines.append(f"- {name}: {masters * cpu:,.0f} verifications a second by its CPU, {memory}.")
+        memory = f"{masters * usual:,.0f} by memory ({masters * short:,.0f} with tries kept for two hours)"
+        lines.append(f"- {name}: {masters * cpu:,.0f} verifications a second by CPU, {memory}.")
     return "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ class Kept(NamedTuple):
     bytes: float
     """Of one verification, by MEMORY USAGE: the key's own name and its entry are among them."""
     life: float
-    """Seconds until it goes, of the one that lives longest; 0 for one that is bounded by something else."""
+    """Seconds until it goes, of the one that lives longest, up to whole minutes; 0 for one that is bounded by something else."""
 
     @property
     def life_told(self) -> str:
@@ -82,7 +82,7 @@ def _by_kind(ground: Ground, count: int) -> list[Kept]:
     kept = []
     for kind, keys in found.items():
         size, life = sum(size for size, _ in keys), max(life for _, life in keys)
-        kept.append(Kept(kind, len(keys) / count, size / count, max(0, life) / 1000))
+        kept.append(Kept(kind, len(keys) / count, size / count, -(-max(0, life) // 60_000) * 60.0))
     return sorted(kept, key=lambda one: -one.bytes)
 
 

@@ -1,4 +1,4 @@
-"""Requests a second of start and check, beside a bare Flask hello on the same server: `make bench`.
+"""Requests a second of start and check, beside a bare Flask hello on the same server.
 
 The demo runs as it is: embedded Valkey, worker and gateway simulator share the machine's cores with the API and with
 this program, and messages are delivered while starts are measured. So only the last column says something about another
