@@ -24,7 +24,7 @@ class Kept(NamedTuple):
     bytes: float
     """Of one verification, by MEMORY USAGE: the key's own name and its entry are among them."""
     life: float
-    """Seconds until it goes, of the one that lives longest, up to whole minutes; 0 for one that is bounded by something else."""
+    """Seconds until the last of them goes, up to whole minutes; 0 for what is bounded by something else."""
 
     @property
     def life_told(self) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from pathlib import Path
 
+from _plot import COLOURS, label, line, picture, ruled, upright
 from _pumping_day import ATTACKS, PRICE, Attack, Day, simulate
+from _report import DOCS, insert
 
 KINDS = ((False, True), (False, False), (True, True))
 """Cold or warm; whether a miss is weighed by how known recipients fare."""
@@ -56,12 +57,6 @@ def table(warm: Day, blind: Day, cold: Day) -> str:
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 900, 460, 60, 20, 570, 410
 """The picture's size, and where its curves are drawn; the names stand to their right."""
 DECADES = 4
-COLOURS = ("#d1495b", "#2e86ab", "#7a9e3a", "#b8690f", "#7b5ea7", "#1b998b", "#c0399f", "#8c6d46", "#5b7a99")
-STYLE = (
-    "path{fill:none;stroke-width:2}text{font:11px system-ui,sans-serif;fill:#222}"
-    ".grid{stroke:#8886;stroke-width:1}.bare{stroke:#888;stroke-dasharray:5 4}"
-    "@media(prefers-color-scheme:dark){text{fill:#ddd}}"
-)
 
 
 def across(count: float) -> float:
@@ -73,21 +68,20 @@ def up(count: float) -> float:
 
 
 def plot(day: Day) -> str:
-    """Sends let through over sends asked for, both logarithmic; readable on white and on black."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
-    title = "<title>Sends that the pumping guard lets through, by attack</title>"
-    return "\n".join([head, title, f"<style>{STYLE}</style>", *grid(), *curves(day), *legends(), "</svg>", ""])
+    """Sends let through over sends asked for, both logarithmic."""
+    title = "Sends that the pumping guard lets through, by attack"
+    return picture(WIDTH, HEIGHT, title, [*grid(), *curves(day), *legends()])
 
 
 def grid() -> list[str]:
     parts = []
     for decade in range(DECADES + 1):
-        at, label = 10**decade, f"{10**decade:,}"
-        parts.append(f'<path class="grid" d="M{LEFT} {up(at):.1f}H{RIGHT}M{across(at):.1f} {TOP}V{BOTTOM}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{up(at) + 4:.1f}" text-anchor="end">{label}</text>')
-        parts.append(f'<text x="{across(at):.1f}" y="{BOTTOM + 18}" text-anchor="middle">{label}</text>')
-    parts.append(f'<path class="bare" d="M{across(1)} {up(1)}L{across(10**4)} {up(10**4)}"/>')
-    parts.append(f'<text x="{RIGHT - 90}" y="{TOP + 14}" text-anchor="end">no guard</text>')
+        at, words = 10**decade, f"{10**decade:,}"
+        parts.append(ruled(f"M{LEFT} {up(at):.1f}H{RIGHT}M{across(at):.1f} {TOP}V{BOTTOM}"))
+        parts.append(label(f"{LEFT - 8}", f"{up(at) + 4:.1f}", words, "end"))
+        parts.append(label(f"{across(at):.1f}", f"{BOTTOM + 18}", words, "middle"))
+    parts.append(ruled(f"M{across(1)} {up(1)}L{across(10**4)} {up(10**4)}", "bare"))
+    parts.append(label(f"{RIGHT - 90}", f"{TOP + 14}", "no guard", "end"))
     return parts
 
 
@@ -101,30 +95,26 @@ def curves(day: Day) -> list[str]:
         path += "".join(f"H{across(tried):.1f}V{up(sent):.1f}" for tried, sent in day.progress[attack.name])
         path += f"H{across(day.tried[attack.name]):.1f}"
         colour, at = COLOURS[nth], place[nth]
-        parts.append(f'<path d="{path}" stroke="{colour}"/>')
-        parts.append(f'<path d="M{RIGHT + 14} {at - 4}h18" stroke="{colour}"/>')
-        parts.append(f'<text x="{RIGHT + 38}" y="{at}">{attack.name}: {day.sent[attack.name]:,}</text>')
+        parts.append(line(path, colour))
+        parts.append(line(f"M{RIGHT + 14} {at - 4}h18", colour))
+        parts.append(label(f"{RIGHT + 38}", f"{at}", f"{attack.name}: {day.sent[attack.name]:,}"))
     return parts
 
 
 def legends() -> list[str]:
     middle, half = f"{(LEFT + RIGHT) / 2:.0f}", f"{(TOP + BOTTOM) / 2:.0f}"
     return [
-        f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">sends that an attacker asked for</text>',
-        f'<text transform="translate(14 {half}) rotate(-90)" text-anchor="middle">let through</text>',
+        label(middle, f"{HEIGHT - 10}", "sends that an attacker asked for", "middle"),
+        upright(14, half, "let through"),
     ]
 
 
-MARK = "<!-- figures of bench/pumping.py -->"
+SCRIPT = "pumping.py"
 
 
-def write(text: str, picture: str) -> None:
-    docs = Path(__file__).parents[1] / "docs"
-    (docs / "pumping.svg").write_text(picture, "utf-8")
-    page = docs / "pumping.md"
-    head, _, rest = page.read_text("utf-8").partition(MARK)
-    _, _, tail = rest.partition(MARK)
-    page.write_text(f"{head}{MARK}\n{text}\n{MARK}{tail}", "utf-8")
+def write(text: str, drawn: str) -> None:
+    (DOCS / "pumping.svg").write_text(drawn, "utf-8")
+    insert(DOCS / "pumping.md", SCRIPT, text)
 
 
 if __name__ == "__main__":
