@@ -212,7 +212,7 @@ def test_a_small_comparison_and_growth_run_through(bench: dict[str, ModuleType],
     ours = "hello,bare,script,ours,redis,deliveries"
     for words in (["comparison.py", "--rows", ours], ["growth.py"]):
         command = [sys.executable, str(BENCH / words[0]), *words[1:], "--quick", "--out", str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "performance.json").read_text("utf-8"))["comparison.py"]["rows"]
     assert len(rows) == 9
@@ -226,6 +226,6 @@ def test_a_small_comparison_and_growth_run_through(bench: dict[str, ModuleType],
 @pytest.mark.slow
 def test_a_row_that_there_is_not_is_told() -> None:
     command = [sys.executable, str(BENCH / "comparison.py"), "--rows", "ours,theirs"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert "theirs: not known; there are hello, bare," in done.stderr
