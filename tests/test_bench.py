@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,7 @@ def bench() -> Iterator[dict[str, ModuleType]]:
     """Its modules, by name."""
     sys.path.insert(0, str(BENCH))
     try:
-        names = ("_peer", "_load", "_plot", "_capacity", "_report", "_subjects", "comparison")
+        names = ("_peer", "_load", "_plot", "_capacity", "_report", "_servers", "_subjects", "comparison")
         yield {name: importlib.import_module(name) for name in names}
     finally:
         sys.path.remove(str(BENCH))
@@ -149,6 +150,28 @@ def test_a_goal_says_whether_it_is_met(bench: dict[str, ModuleType]) -> None:
         rounds = _rounds(bench, rates)
         goals = bench["comparison"].goals(rounds, bench["comparison"].bases(list(rounds[0]), []))
         assert [line.split(" | ")[-1] for line in goals.splitlines()[2:]] == [f"{met} |"] * 2
+
+
+def test_with_nobody_to_be_held_against_there_is_no_ratio(bench: dict[str, ModuleType]) -> None:
+    rounds = _rounds(bench, (3000, 1000))
+    assert "÷" not in bench["comparison"].table(rounds, {})
+    assert len(bench["comparison"].goals(rounds, {}).splitlines()) == 2
+
+
+def test_the_first_peer_takes_the_place_of_the_stand_in(bench: dict[str, ModuleType], told: dict[str, Any]) -> None:
+    peer, row = bench["_peer"].parse(told | {"name": "theirs"}), bench["_subjects"].Row
+    rows = [row("Go stand-in: check", "check"), row("theirs: send", "start"), row("theirs: check", "check")]
+    assert bench["comparison"].bases(rows, [peer]) == {"start": rows[1], "check": rows[2]}
+    assert bench["comparison"].bases(rows, []) == {"check": rows[0]}
+
+
+def test_without_its_programs_a_row_is_left_out(bench: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench["_servers"].shutil, "which", lambda name: None)
+    place = bench["_subjects"].Place(ExitStack(), lambda url: None, "redis://127.0.0.1:1", "redis://127.0.0.1:1", 1, 1)
+    monkeypatch.setitem(bench["_subjects"].SUBJECTS, "go", lambda _: bench["_servers"].go_service("", 1).__enter__())
+    found = dict(bench["_subjects"].subjects(["go", "fastify"], [], place))
+    assert str(found["go"]) == "go is not installed"
+    assert str(found["fastify"]) == "node and npm are not installed"
 
 
 def test_figures_are_written_between_their_marks_alone(bench: dict[str, ModuleType], tmp_path: Path) -> None:
