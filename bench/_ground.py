@@ -24,9 +24,11 @@ from otp_service.config import Config
 from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.policy import Client
 from otp_service.store.fields import RECORD
+from otp_service.store.keys import Keys
 from otp_service.verifier import StartRequest, Verifier
 
 SHOP = Client("shop", frozenset({"login"}))
+KEYS = Keys("otp")
 GATEWAY = Path(__file__).with_name("_gateway.py")
 
 _CONFIG = """
@@ -149,7 +151,7 @@ def code_of(connection: redis.Redis, keyring: Keyring, id: str) -> str:
     """The code of a verification that is still pending."""
     parsed = keyring.parse_id(id)
     assert parsed is not None
-    record = f"otp:{{{parsed.partition:02d}}}:v:{id}"
+    record = KEYS.record(parsed.partition, id)
     kid, seed, length = connection.hmget(record, *(RECORD[name] for name in ("kid", "seed", "code_length")))
     return keyring.code(kid.decode(), id, seed, 0, int(length))
 
@@ -207,7 +209,7 @@ class Ground:
         """Entries in the outbox, those that are worked on included."""
         pipeline = self.redis.pipeline(transaction=False)
         for partition in range(PARTITIONS):
-            pipeline.xlen(f"otp:{{{partition:02d}}}:outbox")
+            pipeline.xlen(KEYS.outbox(partition))
         return sum(pipeline.execute())
 
     def deliveries(self, ids: Sequence[str]) -> dict[str, int]:
@@ -218,7 +220,7 @@ class Ground:
             for id in ids[first : first + 1000]:
                 parsed = self.keyring.parse_id(id)
                 assert parsed is not None
-                pipeline.hget(f"otp:{{{parsed.partition:02d}}}:v:{id}", RECORD["delivery"])
+                pipeline.hget(KEYS.record(parsed.partition, id), RECORD["delivery"])
             for state in pipeline.execute():
                 counts[state.decode()] = counts.get(state.decode(), 0) + 1
         return counts

@@ -9,51 +9,42 @@ from unittest import mock
 
 from otp_service import store, wiring
 from otp_service.config import Config
-from otp_service.store import Lane
+from otp_service.store.lane import Asks, Words
 from otp_service.store.scripts import retaining
 from otp_service.verifier import Verifier
 
 
-class Recorder(Lane):
-    """A lane that keeps the packed commands by which one script is called, and may answer in Redis's place."""
+class Recorder:
+    """A lane that keeps the commands by which one script is called."""
 
-    sha = b""
-    """Of the script that is watched; b"" for none."""
+    def __init__(self, lane: Asks) -> None:
+        self._lane = lane
+        self._sha, self._asked = "", list[Words]()
 
-    def __init__(self, client: Any) -> None:
-        super().__init__(client)
-        self.asked: list[bytes] = []
-        self.reply: Any = None
-        """What the latest call was answered. Once `alone`, all that follow get the same."""
-        self.alone = False
-
-    def ask(self, packed: bytes, replies: int = 1) -> list[Any]:
-        if not self.sha or self.sha not in packed or replies != 1:
-            return super().ask(packed, replies)
-        self.asked.append(packed)
-        if not self.alone:
-            self.reply = super().ask(packed)
-        return list(self.reply)
+    def ask(self, commands: Sequence[Words]) -> list[Any]:
+        self._asked += [words for words in commands if words[:2] == ("EVALSHA", self._sha)]
+        return self._lane.ask(commands)
 
     @contextmanager
-    def watching(self, sha: str) -> Iterator[list[bytes]]:
+    def watching(self, sha: str) -> Iterator[list[Words]]:
         """What is asked meanwhile."""
-        self.sha, self.asked = sha.encode(), []
+        self._sha, self._asked = sha, []
         try:
-            yield self.asked
+            yield self._asked
         finally:
-            self.sha = b""
+            self._sha = ""
 
 
 def recorded(config: Config) -> tuple[Verifier, Recorder]:
     """A verifier as the service has it, and the lane that it asks by."""
     made: list[Recorder] = []
+    lane_to = store.lane_to
 
     def lane(client: Any) -> Recorder:
-        made.append(Recorder(client))
+        made.append(Recorder(lane_to(client)))
         return made[-1]
 
-    with mock.patch.object(store, "Lane", lane):
+    with mock.patch.object(store, "lane_to", lane):
         verifier = wiring.build_verifier(config)
     return verifier, made[0]
 
