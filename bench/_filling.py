@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import redis
 from _ground import SHOP
 from _recording import recorded, shas
-from hiredis import Reader
 from hot_path import Installation
 
 from otp_service.calls import StartRequest
+from otp_service.store.lane import Words
 
 TEMPLATES = 200
 """Real starts that are copied, of as many prefixes, so that they lie in all partitions."""
@@ -57,11 +57,9 @@ class Template:
     prefix: str
 
     @classmethod
-    def of(cls, packed: bytes, connection: redis.Redis) -> Template:
-        """From the packed EVALSHA; the order of the keys is that of start.lua and sends.lua."""
-        reader = Reader()
-        reader.feed(packed)
-        keys = [word.decode() for word in reader.gets()[3:19]]  # type: ignore[index]
+    def of(cls, asked: Words, connection: redis.Redis) -> Template:
+        """From the call of start.lua; the order of its keys is that of start.lua and sends.lua."""
+        keys = [str(key) for key in asked[3 : 3 + int(asked[2])]]
         id = keys[1].rpartition(":")[2]
         prefix, shared = keys[10], tuple(keys[5:8])
         beside = {*shared, prefix, keys[14], keys[8], keys[15]}  # a prefix's test by the guard; events; what it holds
@@ -87,4 +85,4 @@ def _templates(installation: Installation) -> list[Template]:
     with recorder.watching(shas(installation.config, "start")[0]) as asked:
         for number in numbers:
             verifier.start(SHOP, StartRequest(to=number, purpose="login"))
-    return [Template.of(packed, installation.redis) for packed in asked]
+    return [Template.of(words, installation.redis) for words in asked]

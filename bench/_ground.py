@@ -28,8 +28,8 @@ from otp_service.store.keys import Keys
 from otp_service.verifier import StartRequest, Verifier
 
 SHOP = Client("shop", frozenset({"login"}))
-GATEWAY = Path(__file__).with_name("_gateway.py")
 KEYS = Keys("otp")
+GATEWAY = Path(__file__).with_name("_gateway.py")
 
 _CONFIG = """
 [service]

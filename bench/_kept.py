@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -87,6 +88,7 @@ def _by_kind(ground: Ground, count: int) -> list[Kept]:
 
 
 def _kind(key: str) -> str:
-    """`otp:{07}:v:ver_…` is `v:…`."""
-    words = [word for word in key.split(":")[1:] if not word.startswith("{")]
-    return f"{words[0]}:…" if len(words) > 1 else words[0]
+    """`otp:{cq0}:v:ver_…` is `v:…`, `otp:{c:primary}` is `c:…`; a partition's only one of its kind is its name."""
+    owned = re.match(r"\w+:\{(\w+):", key)
+    words = re.sub(r"^\w+:(\{\w+\}:)?", "", key).split(":")
+    return f"{owned[1]}:…" if owned else f"{words[0]}:…" if len(words) > 1 else words[0]

@@ -9,48 +9,39 @@ from unittest import mock
 
 from otp_service import store, wiring
 from otp_service.config import Config
-from otp_service.store.lane import Lane, Words, packed
+from otp_service.store.lane import Asks, Words
 from otp_service.store.scripts import retaining
 from otp_service.verifier import Verifier
 
 
-class Recorder(Lane):
-    """A lane that keeps the packed commands by which one script is called, and may answer in Redis's place."""
+class Recorder:
+    """A lane that keeps the commands by which one script is called."""
 
-    sha = ""
-    """Of the script that is watched; "" for none."""
-
-    def __init__(self, client: Any) -> None:
-        super().__init__(client)
-        self.asked: list[bytes] = []
-        self.reply: Any = None
-        """What the latest call was answered. Once `alone`, all that follow get the same."""
-        self.alone = False
+    def __init__(self, lane: Asks) -> None:
+        self._lane = lane
+        self._sha, self._asked = "", list[Words]()
 
     def ask(self, commands: Sequence[Words]) -> list[Any]:
-        if not self.sha or len(commands) != 1 or commands[0][1] != self.sha:
-            return super().ask(commands)
-        self.asked.append(packed(commands))
-        if not self.alone:
-            self.reply = super().ask(commands)
-        return list(self.reply)
+        self._asked += [words for words in commands if words[:2] == ("EVALSHA", self._sha)]
+        return self._lane.ask(commands)
 
     @contextmanager
-    def watching(self, sha: str) -> Iterator[list[bytes]]:
+    def watching(self, sha: str) -> Iterator[list[Words]]:
         """What is asked meanwhile."""
-        self.sha, self.asked = sha, []
+        self._sha, self._asked = sha, []
         try:
-            yield self.asked
+            yield self._asked
         finally:
-            self.sha = ""
+            self._sha = ""
 
 
 def recorded(config: Config) -> tuple[Verifier, Recorder]:
     """A verifier as the service has it, and the lane that it asks by."""
     made: list[Recorder] = []
+    lane_to = store.lane_to
 
     def lane(client: Any) -> Recorder:
-        made.append(Recorder(client))
+        made.append(Recorder(lane_to(client)))
         return made[-1]
 
     with mock.patch.object(store, "lane_to", lane):

@@ -20,6 +20,7 @@ from deliveries import LATENCIES, rounds
 from hot_path import Installation
 
 from otp_service.calls import CheckRequest, StartRequest
+from otp_service.store.lane import packed
 
 CHECK, START, DELIVERY = "check", "start", "delivery"
 """What a row does; a row is held against the one of a peer that does the same."""
@@ -161,7 +162,7 @@ class RedisAlone:
             for id, code in zip(ids, codes, strict=True):
                 verifier.check(SHOP, id, CheckRequest(code))
         assert len(starts) == len(checks) == count, "a start and a check are one script each"
-        return starts, checks
+        return [[packed([words]) for words in asked] for asked in (starts, checks)]
 
 
 class Deliveries:

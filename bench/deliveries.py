@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -22,6 +23,13 @@ LATENCIES = (0.0, 0.1)
 """Seconds."""
 WARM = 0.1
 """Of the sends: the worker begins, and opens its connections."""
+
+
+TRIES = 3
+
+
+class Unsettled(Exception):
+    """Some sends were not accepted, though no worker has anything to do. Says how many."""
 
 
 class Figures(NamedTuple):
@@ -50,7 +58,8 @@ def measure(ground: Ground, numbers: list[str]) -> Figures:
                 samples.append((time.monotonic(), done, cpu_seconds(worker.pid), cpu_seconds(valkey)))
         kept = memory(family(worker.pid))
     states = ground.deliveries(ids)
-    assert states == {"accepted": len(ids)}, states
+    if states != {"accepted": len(ids)}:
+        raise Unsettled(f"{states}, of {len(ids)} sends")
     (began, first, cpu, server_cpu), (ended, last, cpu_after, server_cpu_after) = samples[0], samples[-1]
     if last == first:  # so few, or so fast, that we looked but once: its begin is among them
         began, first, cpu, server_cpu = start
@@ -62,11 +71,26 @@ def measure(ground: Ground, numbers: list[str]) -> Figures:
 def rounds(count: int, sends: int) -> Iterator[list[Figures]]:
     """The figures of one round, by latency."""
     with gateways(*LATENCIES) as ports, grounds(*([port] for port in ports)) as by_latency:
-        for nth in range(count):
-            numbers = mobiles(sends, nth * sends)
-            yield [measure(ground, numbers) for ground in by_latency]
-            for port in ports:
-                assert len(taken(port)) == sends
+        for _ in range(count):
+            yield [once_more(ground, port, sends) for ground, port in zip(by_latency, ports, strict=True)]
+
+
+def once_more(ground: Ground, port: int, sends: int) -> Figures:
+    """On an empty Redis. On a machine that others use up, the gateway is late, the breaker opens and sends are put off:
+    then all is done again. Raises Unsettled after the third time."""
+    for left in reversed(range(TRIES)):
+        ground.redis.flushall()
+        taken(port)  # what is still there of the last time is forgotten
+        try:
+            found = measure(ground, mobiles(sends))
+        except Unsettled as unsettled:
+            print(f"measured again: {unsettled}, {load()}", file=sys.stderr)
+            if not left:
+                raise
+            continue
+        assert len(taken(port)) == sends
+        return found
+    raise AssertionError
 
 
 def main() -> None:
