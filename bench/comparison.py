@@ -16,7 +16,7 @@ import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,9 @@ PRINTED: Sequence[tuple[str, Callable[[Figures], float], str]] = (
 )
 
 
-def run(place: Place, names: Sequence[str], peers: Sequence[Peer], requests: int) -> tuple[list[Round], list[str]]:
+def run(
+    place: Place, names: Sequence[str], peers: Sequence[Peer], count: int, requests: int
+) -> tuple[list[Round], list[str]]:
     """The rounds, and who is not in them, and why."""
     asked: list[Subject] = []
     left_out: list[str] = []
@@ -58,7 +60,7 @@ def run(place: Place, names: Sequence[str], peers: Sequence[Peer], requests: int
             else:
                 asked.append(subject)
                 _warm(subject, callers, min(WARM_UP, requests))
-        return [_round(asked, callers, requests, f"{nth + 1}/{place.rounds}") for nth in range(place.rounds)], left_out
+        return [_round(asked, callers, requests, f"{nth + 1}/{count}") for nth in range(count)], left_out
 
 
 def _warm(subject: Subject, callers: Caller, count: int) -> None:
@@ -101,8 +103,13 @@ def table(rounds: Sequence[Round], base: Mapping[str, Row]) -> str:
     return "\n".join(lines)
 
 
+def middle(values: Iterable[float]) -> float:
+    """The median of the rounds in which it was measured; 0 for none."""
+    return statistics.median([value for value in values if value] or [0.0])
+
+
 def _median(values: Sequence[float], form: str) -> str:
-    return format(statistics.median(values), form) if any(values) else "–"
+    return format(middle(values), form) if any(values) else "–"
 
 
 def goals(rounds: Sequence[Round], base: Mapping[str, Row]) -> str:
@@ -110,8 +117,8 @@ def goals(rounds: Sequence[Round], base: Mapping[str, Row]) -> str:
     by_name = {row.name: row for row in rounds[0]}
     lines = ["| goal | measured, median (rounds) | |", "|---|---|---|"]
 
-    def goal(words: str, values: Sequence[float], bound: float, at_most: bool, form: str = ".2f") -> None:
-        if values:
+    def goal(words: str, figures: Sequence[float], bound: float, at_most: bool, form: str = ".2f") -> None:
+        if values := [figure for figure in figures if figure]:
             middle = statistics.median(values)
             met = "met" if (middle <= bound if at_most else middle >= bound) else "**not met**"
             lines.append(f"| {words} | {middle:{form}} ({min(values):{form}} to {max(values):{form}}) | {met} |")
@@ -140,10 +147,7 @@ def picture(rounds: Sequence[Round]) -> str:
         "p99, ms": lambda one: one.p99 * 1e3,
     }
     shown = {
-        head: [
-            (row.name, statistics.median(figure(one[row]) for one in rounds), _colour(colours, row.name))
-            for row in rounds[0]
-        ]
+        head: [(row.name, middle(figure(one[row]) for one in rounds), _colour(colours, row.name)) for row in rounds[0]]
         for head, figure in panels.items()
     }
     return bars("What a request costs, ours beside others", shown)
@@ -157,8 +161,7 @@ def figures(rounds: Sequence[Round]) -> dict[str, dict[str, float]]:
     """Medians, in seconds and MB; by row."""
     return {
         row.name: {
-            field: float(f"{statistics.median(getattr(one[row], field) for one in rounds):.4g}")
-            for field in Figures._fields
+            field: float(f"{middle(getattr(one[row], field) for one in rounds):.4g}") for field in Figures._fields
         }
         for row in rounds[0]
     }
@@ -210,8 +213,8 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="otp-bench-")))
         pin(0, 1)
         ours, other = stack.enter_context(valkey()), stack.enter_context(valkey())
-        place = Place(stack, lambda url: Installation(folder, url), ours, other, said.rounds, said.sends)
-        rounds, left_out = run(place, said.rows, said.peers, said.requests)
+        place = Place(stack, lambda url: Installation(folder, url), ours, other, said.sends)
+        rounds, left_out = run(place, said.rows, said.peers, said.rounds, said.requests)
     base = bases(list(rounds[0]), said.peers)
     words = words_of(said, facts, left_out, base)
     text = "\n\n".join([words, table(rounds, base), goals(rounds, base)])

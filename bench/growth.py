@@ -165,7 +165,7 @@ def goals(rounds: Sequence[Round], each: Mapping[int, Size]) -> str:
 
 def kept_table(kept: Sequence[Kept]) -> str:
     lines = ["| key | keys of one verification | bytes of one verification | kept for |", "|---|---:|---:|---|"]
-    for one in kept:
+    for one in (one for one in kept if one.bytes >= 0.5):
         lines.append(f"| `{one.kind}` | {one.keys:.2f} | {one.bytes:,.0f} | {one.life_told} |")
     return "\n".join(lines)
 

@@ -152,6 +152,16 @@ def test_a_goal_says_whether_it_is_met(bench: dict[str, ModuleType]) -> None:
         assert [line.split(" | ")[-1] for line in goals.splitlines()[2:]] == [f"{met} |"] * 2
 
 
+def test_a_round_in_which_a_row_was_not_measured_is_no_part_of_its_median(bench: dict[str, ModuleType]) -> None:
+    rounds = _rounds(bench, (3000, 1000), (5000, 1000))
+    (ours, _) = rounds[0]
+    rounds.append({**rounds[0], ours: bench["_subjects"].NOT_MEASURED})
+    base = bench["comparison"].bases(list(rounds[0]), [])
+    assert bench["comparison"].table(rounds, base).splitlines()[2].startswith("| ours: check | 4,000 |")
+    assert "4.00 (3.00 to 5.00)" in bench["comparison"].goals(rounds, base)
+    assert bench["comparison"].figures(rounds)["ours: check"]["rate"] == 4000
+
+
 def test_with_nobody_to_be_held_against_there_is_no_ratio(bench: dict[str, ModuleType]) -> None:
     rounds = _rounds(bench, (3000, 1000))
     assert "÷" not in bench["comparison"].table(rounds, {})
@@ -167,7 +177,7 @@ def test_the_first_peer_takes_the_place_of_the_stand_in(bench: dict[str, ModuleT
 
 def test_without_its_programs_a_row_is_left_out(bench: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench["_servers"].shutil, "which", lambda name: None)
-    place = bench["_subjects"].Place(ExitStack(), lambda url: None, "redis://127.0.0.1:1", "redis://127.0.0.1:1", 1, 1)
+    place = bench["_subjects"].Place(ExitStack(), lambda url: None, "redis://127.0.0.1:1", "redis://127.0.0.1:1", 1)
     monkeypatch.setitem(bench["_subjects"].SUBJECTS, "go", lambda _: bench["_servers"].go_service("", 1).__enter__())
     found = dict(bench["_subjects"].subjects(["go", "fastify"], [], place))
     assert str(found["go"]) == "go is not installed"
