@@ -233,8 +233,11 @@ class World:
 
     async def is_idle(self) -> None:
         """Return once no send waits in an outbox or is worked on."""
-        client = self.server.client
-        await until(lambda: not any(client.xlen(key) for key in client.scan_iter("*:outbox", count=1000)))
+        await until(lambda: not self.waiting())
+
+    def waiting(self) -> int:
+        """Sends."""
+        return sum(self.server.client.xlen(key) for key in self.server.client.keys("*:outbox"))
 
     def deliver(self, done: Callable[[], object] = lambda: True) -> None:
         """Wake what is due, and let one worker run until it has done what there is to do and `done` holds."""

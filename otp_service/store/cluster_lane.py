@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.store.cluster_nodes import ClusterNodes, Master
 from otp_service.store.connection import Lost
@@ -94,6 +95,7 @@ class ClusterLane:
                 master, numbers, connection = under_way.pop(0)
                 expected = len(numbers) + sum(ways[n].asking for n in numbers)
                 read = iter(master.lane.read(connection, expected))
+                self._nodes.answers(master)
                 for n in numbers:
                     if ways[n].asking:
                         next(read)
@@ -102,7 +104,7 @@ class ClusterLane:
             for other, _, connection in under_way:
                 other.lane.drop(connection)
             if isinstance(error, Lost):
-                self._nodes.lost(master)
+                self._nodes.lost(master, isinstance(error, RedisTimeoutError))
             raise
 
 

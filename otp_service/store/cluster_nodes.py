@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,10 +13,16 @@ import redis
 from redis.cluster import PRIMARY, ClusterNode, NodesManager
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import AskError, MovedError, RedisClusterException, RedisError, SlotNotCoveredError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.redis_url import Node
 from otp_service.store.lane import Lane
 
+SILENT_FOR = 1.0
+"""Seconds after which one caller asks a master again that was silent. The others are refused until it has answered.
+
+Else all threads would wait for it, and none be left for what the other masters serve.
+"""
 _NoAnswer = (RedisError, RedisClusterException, OSError)
 
 
@@ -34,7 +41,7 @@ class ClusterNodes:
     connection to each node.
     """
 
-    def __init__(self, first: Sequence[Node], options: Mapping[str, Any]) -> None:
+    def __init__(self, first: Sequence[Node], options: Mapping[str, Any], silent_for: float = SILENT_FOR) -> None:
         self._first = first
         self._options = options
         self._known: Any = None
@@ -42,17 +49,26 @@ class ClusterNodes:
         self._looking = threading.Lock()
         self._looks = 0
         self._lost = ""
+        self._silent_for = silent_for
+        self._asked_at: dict[str, float] = {}
+        """When a master that is silent was last asked, by its name."""
 
     def of(self, slot: int | None) -> Master:
-        """Who has a slot; without one any master, but not the one that was lost last."""
+        """Who has a slot; without one any master, but not the one that was lost last.
+
+        Raises redis-py's TimeoutError at once for one that is silent, unless it is time to ask it again.
+        """
         known = self._known or self.look()
         if slot is None:
             masters = known.get_nodes_by_server_type(PRIMARY)
             return self._master(next((node for node in masters if node.name != self._lost), masters[0]))
         try:
-            return self._master(known.get_node_from_slot(slot))
+            master = self._master(known.get_node_from_slot(slot))
         except SlotNotCoveredError:
-            return self._master(self.look().get_node_from_slot(slot))
+            master = self._master(self.look().get_node_from_slot(slot))
+        if self._asked_at:
+            self._refuse_silent(master)
+        return master
 
     def all(self) -> list[Master]:
         """As they are now."""
@@ -73,9 +89,15 @@ class ClusterNodes:
         except KeyError:  # nobody had it before
             self.look()
 
-    def lost(self, master: Master) -> None:
-        """It does not answer: perhaps another has its slots."""
+    def answers(self, master: Master) -> None:
+        if self._asked_at:
+            self._asked_at.pop(master.name, None)
+
+    def lost(self, master: Master, silent: bool) -> None:
+        """It does not answer, or was silent for too long: perhaps another has its slots."""
         self._lost = master.name
+        if silent:
+            self._asked_at[master.name] = time.monotonic()
         with suppress(*_NoAnswer):
             self.look()
 
@@ -94,7 +116,7 @@ class ClusterNodes:
         return self._known
 
     def close(self) -> None:
-        for master in self._masters.values():
+        for master in list(self._masters.values()):
             master.lane.forget_idle()
             master.client.close()
 
@@ -107,6 +129,14 @@ class ClusterNodes:
         # Where some slots are served by nobody, the others are still good.
         first = [ClusterNode(*node) for node in self._first]  # type: ignore[no-untyped-call]
         return NodesManager(first, require_full_coverage=False, **self._options)
+
+    def _refuse_silent(self, master: Master) -> None:
+        asked_at, now = self._asked_at.get(master.name), time.monotonic()
+        if asked_at is None:
+            return
+        if now < asked_at + self._silent_for:
+            raise RedisTimeoutError("this master was silent a moment ago")
+        self._asked_at[master.name] = now
 
     def _master(self, node: Any) -> Master:
         master = self._masters.get(node.name)

@@ -43,9 +43,12 @@ class ClusterWorld(World):
         assert parsed
         return slot_of(KEYS.outbox(parsed.partition))
 
-    def count_in(self, id: str, name: str) -> Any:
-        """What a record says, asked of whoever has it."""
-        return self.server.client.hget(KEYS.record(self.keyring.parse_id(id).partition, id), name)  # type: ignore[union-attr]
+    def waiting(self) -> int:
+        """In one trip to each master: whoever asks keeps a worker waiting that runs beside it."""
+        pipeline = self.server.client.pipeline()
+        for partition in range(PARTITIONS):
+            pipeline.xlen(KEYS.outbox(partition))
+        return sum(pipeline.execute())
 
 
 def server_of(cluster: Cluster) -> Server:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from redis.exceptions import RedisClusterException
+from redis.exceptions import MovedError, RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from otp_service.keyring import PARTITIONS
 from otp_service.ports import StoreDown
 from otp_service.store import RedisStore, connect, lane_to
 from otp_service.store.cluster_nodes import ClusterNodes
 from otp_service.store.facts import ServerFacts, Unreachable
 from tests.cli.processes import free_port
-from tests.cluster.nodes import Cluster
+from tests.cluster.nodes import Cluster, slot_of
 from tests.world import KEYS
+
+EVER = 3600.0
+SLOT = slot_of(KEYS.due(0))
 
 
 def nobody() -> str:
@@ -43,6 +48,40 @@ def test_a_process_that_asked_in_vain_asks_again(masters: Cluster) -> None:
     nodes._first = [masters.nodes[0].address]
     assert len(nodes.all()) == 3
     nodes.close()
+
+
+class TestASilentMaster:
+    """Threads that all waited for it would be missing where the others are asked."""
+
+    def nodes(self, masters: Cluster, silent_for: float) -> ClusterNodes:
+        nodes = ClusterNodes([masters.nodes[0].address], {}, silent_for)
+        nodes.lost(nodes.of(SLOT), silent=True)
+        return nodes
+
+    def test_is_asked_nothing_until_it_has_answered(self, masters: Cluster) -> None:
+        nodes = self.nodes(masters, EVER)
+        with pytest.raises(RedisTimeoutError):
+            nodes.of(SLOT)
+        [silent] = [one for one in nodes.all() if one.name.endswith(f":{masters.owner_of(SLOT).port}")]
+        nodes.answers(silent)
+        assert nodes.of(SLOT) is silent
+
+    def test_keeps_nobody_from_the_others(self, masters: Cluster) -> None:
+        nodes, silent = self.nodes(masters, EVER), masters.owner_of(SLOT)
+        slots = [slot_of(KEYS.due(partition)) for partition in range(PARTITIONS)]
+        assert nodes.of(next(slot for slot in slots if masters.owner_of(slot) is not silent)).client.ping()
+        assert nodes.of(None).client.ping()
+        assert not nodes.of(None).name.endswith(f":{silent.port}")
+
+    def test_is_asked_again_by_one_when_it_is_time(self, masters: Cluster) -> None:
+        nodes = self.nodes(masters, 0.0)
+        assert nodes.of(SLOT).client.ping()
+
+    def test_whose_slots_have_gone_to_another_is_in_nobodys_way(self, masters: Cluster) -> None:
+        nodes = self.nodes(masters, EVER)
+        masters.move(SLOT, masters.other_than(masters.owner_of(SLOT)))
+        nodes.moved(MovedError(f"{SLOT} 127.0.0.1:{masters.owner_of(SLOT).port}"))
+        assert nodes.of(SLOT).client.ping()
 
 
 def test_a_server_that_is_no_cluster_is_said_so(valkey_url: str) -> None:

@@ -11,6 +11,7 @@ import redis
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.store.cluster_lane import ClusterLane, slot_of
 from otp_service.store.cluster_nodes import Master
@@ -42,7 +43,7 @@ class FakeLane:
     def read(self, connection: object, replies: int) -> list[Any]:
         read = [self.answers.pop(0) if self.answers else self.name for _ in range(replies)]
         for reply in read:
-            if isinstance(reply, RedisConnectionError):
+            if isinstance(reply, RedisConnectionError | RedisTimeoutError):
                 raise reply
         return read
 
@@ -55,7 +56,8 @@ class FakeNodes:
         self.lanes = {name: FakeLane(name) for name in "xyz"}
         self.table = dict(zip(map(_slot, (A, B, C)), "xyz", strict=True))
         self.looks = 0
-        self.gone: list[str] = []
+        self.gone: list[tuple[str, bool]] = []
+        self.heard: list[str] = []
         self.learns: Callable[[], None] = lambda: None
         """What a look brings to light."""
 
@@ -72,8 +74,11 @@ class FakeNodes:
         self.looks += 1
         self.learns()
 
-    def lost(self, master: Master) -> None:
-        self.gone.append(master.name)
+    def answers(self, master: Master) -> None:
+        self.heard.append(master.name)
+
+    def lost(self, master: Master, silent: bool) -> None:
+        self.gone.append((master.name, silent))
 
     def _master(self, name: str) -> Any:
         return Master(name, redis.Redis(), self.lanes[name])  # type: ignore[arg-type]
@@ -191,9 +196,19 @@ def test_where_one_is_lost_nobody_gets_the_answers_of_others_and_the_nodes_are_l
     with pytest.raises(RedisConnectionError):
         ask(nodes, get(A), get(B), get(C))
 
-    assert nodes.gone == ["y"]
+    assert nodes.gone == [("y", False)]
+    assert nodes.heard == ["x"]
     assert nodes.lanes["z"].dropped == 1
     assert nodes.lanes["x"].dropped == 0
+
+
+def test_one_that_is_silent_is_said_to_be(nodes: FakeNodes) -> None:
+    nodes.lanes["y"].answers = [RedisTimeoutError("nothing")]
+
+    with pytest.raises(RedisTimeoutError):
+        ask(nodes, get(B))
+
+    assert nodes.gone == [("y", True)]
 
 
 @pytest.mark.parametrize(

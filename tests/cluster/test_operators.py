@@ -72,6 +72,15 @@ def test_status_counts_the_queues_of_all_masters(desk: Desk) -> None:
     assert desk.json("status")["queue"]["depth"] == 30
 
 
+def test_status_shows_the_queues_of_webhooks(desk: Desk) -> None:
+    secrets = desk("secrets", "new", "--webhook").strip()
+    hook = f'[[webhooks]]\nname = "crm"\nurl = "https://crm.example.com/"\n{secrets}\nclient = "app"\n'
+    file = Path("otp.toml")
+    file.write_text(f"{file.read_text('utf-8')}\n{hook}", "utf-8")
+    [state] = desk.json("status")["webhooks"]
+    assert state["name"] == "crm"
+
+
 def test_a_trace_shows_a_number_and_a_verification(desk: Desk) -> None:
     id = desk.start()
     assert id in desk("trace", NUMBER)
