@@ -11,8 +11,8 @@ from otp_service.keyring import PARTITIONS
 from otp_service.ports import Entry, StoreDown
 from otp_service.store import RedisOutbox, Trips, connect_async, trips_to
 from otp_service.store.cluster_trips import ClusterTrips
-from otp_service.store.cluster_trips import slot_of as slot_of_command
 from otp_service.store.scripts import SCRIPTS
+from otp_service.store.slots import slot_of as slot_of_command
 from tests.cluster.cluster_world import ClusterWorld, numbers_of_partitions, world_on
 from tests.cluster.nodes import Cluster, Node, slot_of
 from tests.world import KEYS, until
@@ -220,9 +220,11 @@ class TestTrips:
     def test_know_the_slot_of_a_command(self, words: tuple[str | bytes | int, ...], key: str) -> None:
         assert slot_of_command(words) == slot_of(key)
 
-    def test_refuse_a_script_without_a_key(self) -> None:
-        with pytest.raises(ValueError, match="without a key"):
-            slot_of_command(("EVALSHA", "sha", 0))
+    def test_refuse_a_script_without_a_key(self, world: ClusterWorld) -> None:
+        @at_once(world)
+        async def _(trips: Trips) -> None:
+            with pytest.raises(ValueError, match="without a key"):
+                await trips.script("now", [], [])
 
 
 async def lose_patience(trips: Trips) -> None:
