@@ -7,7 +7,7 @@ moved it cuts connections on which others still wait for their replies.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -92,9 +92,8 @@ class AsyncCluster:
         try:
             # Not all workers ask the same one; those of the configuration come last, and are then what is left.
             known = self._serving()
-            for address in dict.fromkeys(
-                (*secrets.SystemRandom().sample(known, len(known)), *self.first, *self._nodes)
-            ):
+            random.shuffle(known)
+            for address in dict.fromkeys((*known, *self.first, *self._nodes)):
                 if await self._is_told_by(self.at(address)):
                     await self._leave_former()
                     return
@@ -118,7 +117,7 @@ class AsyncCluster:
     async def _leave_former(self) -> None:
         """A node without slots is not kept connected; what waits for a reply there gets it."""
         serving = self._serving()
-        for address, node in self._nodes.items():
+        for address, node in list(self._nodes.items()):
             if address not in serving:
                 await node.client.connection_pool.disconnect(inuse_connections=False)
 
@@ -127,7 +126,7 @@ class AsyncCluster:
         self._is_closed = True
         if self._looking:
             self._looking.cancel()
-        for node in self._nodes.values():
+        for node in list(self._nodes.values()):
             await node.client.aclose()
             await node.trips.ended()
             await node.client.aclose()

@@ -12,13 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.store.cluster_nodes import ClusterNodes, Master
 from otp_service.store.connection import Lost
 from otp_service.store.lane import Words, packed
+from otp_service.store.slots import slot_of as slot_of
 
 REFUSED_FOR = 1.0
 """Seconds for which what is refused so is asked again; then who asks gets 503. A request may take about two."""
@@ -27,7 +27,6 @@ _ROUNDS = 3
 """Redirections that are followed at once, however long they took; more of them are of nodes that don't agree yet."""
 _NOT_DONE = (AskError, TryAgainError, ClusterDownError)
 """MOVED is an ASK to redis-py."""
-_KEYLESS = frozenset({"WAIT", "PING", "TIME"})
 _ASKING = packed([("ASKING",)])
 
 
@@ -110,16 +109,3 @@ class ClusterLane:
 
 def _written(commands: Sequence[Words], ways: Mapping[int, _Way], numbers: Iterable[int]) -> bytes:
     return b"".join([(_ASKING if ways[n].asking else b"") + packed([commands[n]]) for n in numbers])
-
-
-def slot_of(command: Words) -> int | None:
-    """By its first key: all keys of a command of ours lie in one slot. None for one that has no key."""
-    name, place = command[0], 1
-    if name in {"EVALSHA", "EVAL"}:
-        if not command[2]:
-            return None
-        place = 3
-    elif name in _KEYLESS:
-        return None
-    key = command[place]
-    return int(key_slot(key if isinstance(key, bytes) else str(key).encode()))

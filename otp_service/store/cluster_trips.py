@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseError, TryAgainError
 
 from otp_service.ports import StoreDown
 from otp_service.store.async_cluster import AsyncCluster, Node
 from otp_service.store.scripts import Script
+from otp_service.store.slots import slot_of
 from otp_service.store.trips import Trips, Word
 
 REFUSED_FOR = 10.0
@@ -41,6 +41,8 @@ class ClusterTrips(Trips):
     async def _led(self, words: tuple[Word, ...], ask: Callable[[Node], Awaitable[Any]]) -> Any:
         """Ask the slot's node, and wherever it says instead. Raises StoreDown."""
         slot = slot_of(words)
+        if slot is None:
+            raise ValueError("a command without a key has no node")
         end = asyncio.get_running_loop().time() + REFUSED_FOR
         node, refusals, is_asked_for = await self.cluster.owner(slot), 0, False
         while True:
@@ -72,22 +74,3 @@ class ClusterTrips(Trips):
 def trips_to(client: Any, scripts: Mapping[str, Script]) -> Trips:
     """`client` is what `connect_async` gives."""
     return ClusterTrips(client, scripts) if isinstance(client, AsyncCluster) else Trips(client, scripts)
-
-
-def slot_of(words: tuple[Word, ...]) -> int:
-    """By its first key: all keys of a command of ours lie in one slot."""
-    key = words[_place_of_key(words)]
-    return int(key_slot(key if isinstance(key, bytes) else str(key).encode()))
-
-
-def _place_of_key(words: tuple[Word, ...]) -> int:
-    match words[0]:
-        case "EVALSHA" | "EVAL":
-            if not words[2]:
-                raise ValueError("a script without a key has no node")
-            return 3
-        case "XGROUP":
-            return 2
-        case "XREADGROUP":
-            return words.index("STREAMS") + 1
-    return 1

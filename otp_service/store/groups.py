@@ -31,7 +31,7 @@ def has_no_group(error: StoreDown) -> bool:
 
 
 async def each(asked: Iterable[Awaitable[T]]) -> list[T]:
-    """What was answered. Of a cluster one node may be lost, and what the others gave must not be lost with it.
+    """What was answered: one node of a cluster may be lost, and what the others gave must not be lost with it.
 
     Raises StoreDown where nothing was answered.
     """
@@ -41,7 +41,7 @@ async def each(asked: Iterable[Awaitable[T]]) -> list[T]:
         if isinstance(error, BaseException) and not (answered and isinstance(error, StoreDown)):
             raise error
     if len(answered) < len(replies):
-        _LOG.warning("a part of the cluster does not answer", asked=len(replies), answered=len(answered))
+        _LOG.warning("Redis answers in part", asked=len(replies), answered=len(answered))
     return answered
 
 

@@ -156,7 +156,8 @@ class RedisOutbox:
         asked = (self._due(partition, moment, count) for partition, moment in await self._moments())
         due = [one for found in await each(asked) for one in found]
         ends = await each(self._wake_one(partition, member) for partition, member in due)
-        return len(due), [end for end in ends if end is not None]
+        # What no script can work on is due for ever, and does not count.
+        return len(ends), [end for end in ends if end is not None]
 
     async def _moments(self) -> Sequence[tuple[int, int]]:
         """The time of each partition's server: clocks of several may differ."""

@@ -11,8 +11,8 @@ from otp_service.keyring import PARTITIONS
 from otp_service.ports import Entry, StoreDown
 from otp_service.store import RedisOutbox, Trips, connect_async, trips_to
 from otp_service.store.cluster_trips import ClusterTrips
-from otp_service.store.cluster_trips import slot_of as slot_of_command
 from otp_service.store.scripts import SCRIPTS
+from otp_service.store.slots import slot_of as slot_of_command
 from tests.cluster.cluster_world import ClusterWorld, numbers_of_partitions, world_on
 from tests.cluster.nodes import Cluster, Node, slot_of
 from tests.world import KEYS, until
@@ -35,12 +35,12 @@ def start_in(world: ClusterWorld, partition: int, n: int = 0) -> str:
     return world.start(numbers_of_partitions()[partition][n]).verification.id
 
 
-def at_once(world: ClusterWorld) -> Callable[[Callable[[Trips], Awaitable[None]]], None]:
+def at_once(world: ClusterWorld, url: str = "") -> Callable[[Callable[[Trips], Awaitable[None]]], None]:
     """Decorates what is done by a worker whose client has all patience."""
 
     def do(work: Callable[[Trips], Awaitable[None]]) -> None:
         async def run() -> None:
-            client = connect_async(world.cluster.url, ENDLESS_MS / 1000)
+            client = connect_async(url or world.cluster.url, ENDLESS_MS / 1000)
             try:
                 await work(trips_to(client, SCRIPTS))
             finally:
@@ -193,6 +193,20 @@ class TestTrips:
                     await asked
             assert await trips.command("GET", OUTBOX) == b"1"  # it was only not heard of
 
+    def test_find_the_cluster_where_a_node_of_the_url_is_dead(self, world: ClusterWorld) -> None:
+        url = world.cluster.url.replace("redis+cluster://", "redis+cluster://127.0.0.1:1,")
+
+        @at_once(world, url)
+        async def _(trips: Trips) -> None:
+            assert await trips.command("SET", OUTBOX, 1) == b"OK"
+
+    def test_raise_where_no_node_answers(self, world: ClusterWorld) -> None:
+        @at_once(world, "redis+cluster://127.0.0.1:1,127.0.0.1:2")
+        async def _(trips: Trips) -> None:
+            for ask in (trips.command, trips.alone):
+                with pytest.raises(StoreDown, match="who has a slot"):
+                    await ask("GET", OUTBOX)
+
     @pytest.mark.parametrize(
         ("words", "key"),
         [
@@ -206,9 +220,11 @@ class TestTrips:
     def test_know_the_slot_of_a_command(self, words: tuple[str | bytes | int, ...], key: str) -> None:
         assert slot_of_command(words) == slot_of(key)
 
-    def test_refuse_a_script_without_a_key(self) -> None:
-        with pytest.raises(ValueError, match="without a key"):
-            slot_of_command(("EVALSHA", "sha", 0))
+    def test_refuse_a_script_without_a_key(self, world: ClusterWorld) -> None:
+        @at_once(world)
+        async def _(trips: Trips) -> None:
+            with pytest.raises(ValueError, match="without a key"):
+                await trips.script("now", [], [])
 
 
 async def lose_patience(trips: Trips) -> None:
