@@ -81,8 +81,6 @@ class Part:
     ready: Callable[[], bool]
     files: int | None = None
     """The most files that it may open."""
-    said: Path | None = None
-    """Where its lines go."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def begin(self, wait: bool = True) -> None:
@@ -90,9 +88,9 @@ class Part:
             if self.files is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
 
-        said = subprocess.DEVNULL if self.said is None else self.said.open("ab")
+        nowhere = subprocess.DEVNULL
         self.process = subprocess.Popen(
-            self.words, env=environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=lower
+            self.words, env=environment(), stdin=nowhere, stdout=nowhere, stderr=nowhere, preexec_fn=lower
         )
         if wait:
             until(self.ready, f"{self.name} is ready")

@@ -68,8 +68,7 @@ class Soak:
         looking = asyncio.create_task(self._look())
         doing = asyncio.create_task(self._harm(rng, seconds))
         lives = await people.offer(self.rate, seconds)
-        doing.cancel()
-        await asyncio.gather(doing, return_exceptions=True)
+        await doing
         await asyncio.to_thread(self._judge, people, lives)
         looking.cancel()
         for one in callers:
