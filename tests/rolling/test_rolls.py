@@ -1,0 +1,102 @@
+"""F30 with real processes: every one of a fleet is replaced, again and again, and no caller and no send notices."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otp_service.config.sections import DRAIN_SECONDS
+from tests.cli.processes import until, valkey
+from tests.faults.installation import installation
+from tests.faults.test_lost_servers import server_at
+from tests.rolling.balancer import Balancer, Service
+from tests.rolling.fleet import Callers, Fleet, fleet
+
+pytestmark = pytest.mark.slow
+
+ROUNDS = 5
+"""In each, every process is replaced once."""
+PRE_STOP_SECONDS = 5.0
+"""`preStop` of deploy/kubernetes.yaml."""
+PROPAGATION_SECONDS = 1.0
+"""Until every node of a cluster has heard that a pod gets no new connections."""
+
+
+@pytest.fixture
+def rolled(tmp_path: Path) -> Iterator[Fleet]:
+    with (
+        valkey(tmp_path, "--appendonly", "yes") as url,
+        installation(tmp_path, server_at(url)) as there,
+        fleet(there) as rolled,
+    ):
+        yield rolled
+
+
+def finish(name: str, rolled: Fleet, callers: Callers, broken: int) -> None:
+    there = rolled.there
+    there.until_nothing_is_left()
+    checker = there.checker()
+    longest = {role: f"{max(drains):.1f} s" for role, drains in rolled.drains.items() if drains}
+    rolls = sum(map(len, rolled.drains.values()))
+    print(
+        f"F30 {name}: rolls {rolls}, {checker.totals()}, checks {callers.checks}, failed {len(callers.wrong)}, "
+        f"broken {broken}, longest drain {longest}"
+    )
+    assert callers.wrong == []
+    assert checker.violations() == []
+    assert checker.totals().lost == 0
+    assert all(drain <= DRAIN_SECONDS for drains in rolled.drains.values() for drain in drains)
+
+
+def test_no_caller_behind_a_balancer_notices_a_roll(rolled: Fleet) -> None:
+    """A process is gone before the next one is there: half of the fleet serves meanwhile."""
+    balancer = Balancer(places=[api.place for api in rolled.apis])
+    callers = Callers(rolled.there, balancer.port, rolled.key)
+    with balancer.running():
+        until(lambda: len(balancer.ready) == 2, "both get requests")
+        with callers.running():
+            callers.until_more(50)
+            for _ in range(ROUNDS):
+                for _ in range(2):
+                    leaving = rolled.apis[0]
+                    rolled.end("serve", leaving)
+                    balancer.places = [api.place for api in rolled.apis]
+                    rolled.ready("serve")
+                    balancer.places = [api.place for api in rolled.apis]
+                    until(lambda: len(balancer.ready) == 2, "both get requests")
+                    # As it stops, the gateway makes it wait.
+                    rolled.there.set_fault("c0", "hang", next=5)
+                    callers.until_more(10)
+                    rolled.end("worker", rolled.workers[0])
+                    rolled.ready("worker")
+                    callers.until_more(20)
+        finish("balancer", rolled, callers, len(balancer.broken))
+    assert balancer.broken == []
+
+
+def test_no_caller_of_a_kubernetes_service_notices_a_roll(rolled: Fleet) -> None:
+    """As kubernetes does it: the new pod is ready first; the old one gets no new connections, and the signal after its
+    preStop. Callers hold on to their connections meanwhile, and some say nothing for longer than the grace."""
+    service = Service(ready=[api.place for api in rolled.apis])
+    callers = Callers(rolled.there, service.port, rolled.key, callers=24, pause=6.0)
+    with service.running(), callers.running():
+        callers.until_more(50)
+        for n in itertools.count(1):
+            old, new = rolled.apis[0], rolled.ready("serve")
+            deleted = time.monotonic()
+            service.ready = [api.place for api in rolled.apis]
+            time.sleep(PROPAGATION_SECONDS)
+            service.ready = [api.place for api in rolled.apis if api is not old]
+            time.sleep(deleted + PRE_STOP_SECONDS - time.monotonic())
+            assert new.is_ready()
+            rolled.end("serve", old)
+            leaving = rolled.workers[0]
+            rolled.ready("worker")
+            rolled.end("worker", leaving)
+            if n == 2 * ROUNDS:
+                break
+    finish("service", rolled, callers, 0)
