@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from otp_service.cli.processes import die_with_parent
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 3.0
 """How long a stopping process still serves while `/readyz` says draining, so that a balancer can look away first."""
+
+IDLE_SECONDS = 75
+"""How long a connection may stay idle, or its next request be on its way. Balancers keep theirs for 60 s (nginx, AWS):
+whoever closes before they do closes some just as a request comes, and nobody repeats a POST.
+"""
 
 
 class Draining:
@@ -59,6 +65,7 @@ class ApiServer:
             port=self.address.port,
             interface=Interfaces.WSGI,
             http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000),
             websockets=False,
             blocking_threads=self.threads,
             # What it says goes to the root, where `hear_everything` writes it in our way.

@@ -134,15 +134,38 @@ class Site:
         return self._app(environ, start_response)
 
 
+class Remains:
+    """What was replaced is tied up in circles, and until they are collected its connections to Redis stay open.
+
+    Moments are monotonic seconds. One replacement after another must not put the collection off for ever.
+    """
+
+    def __init__(self) -> None:
+        self._latest = -FORGET_SECONDS
+        self._collect_at = float("inf")
+
+    def grow(self, now: float) -> None:
+        """Something was replaced."""
+        self._latest = now
+        self._collect_at = min(self._collect_at, now + FORGET_SECONDS)
+
+    def are_due(self, now: float) -> bool:
+        """Whether to collect now; says so once."""
+        if now < self._collect_at:
+            return False
+        # What was replaced since may still have had requests that met it.
+        again = self._latest + FORGET_SECONDS
+        self._collect_at = again if again > now else float("inf")
+        return True
+
+
 def keep_up(reloader: Reloader, put: Callable[[Config], None], draining: Callable[[], bool]) -> None:
     """Look, and `renew`, until the process drains."""
-    forget_at = float("inf")
+    remains = Remains()
     while not draining():
         time.sleep(LOOK_SECONDS)
         if reloader.is_due():
             reloader.renew(put)
-            forget_at = time.monotonic() + FORGET_SECONDS
-        if time.monotonic() > forget_at:
-            # What is replaced is tied up in circles: until they are collected its connections to Redis stay open.
+            remains.grow(time.monotonic())
+        if remains.are_due(time.monotonic()):
             gc.collect()
-            forget_at = float("inf")

@@ -47,9 +47,10 @@ class Process:
         except httpx.HTTPError:
             return False
 
-    def metric(self, pattern: str) -> list[str]:
+    def reloads(self) -> float:
+        """How many configurations it has taken over."""
         said = http.get(f"http://127.0.0.1:{self.place.admin_port}/metrics").text
-        return re.findall(pattern, said, re.MULTILINE)
+        return sum(map(float, re.findall(r'^otp_config_reloads_total\{result="applied"\} (.+)$', said, re.MULTILINE)))
 
 
 @dataclass
@@ -91,6 +92,12 @@ class Fleet:
     def _of(self, role: str) -> list[Process]:
         return self.apis if role == "serve" else self.workers
 
+    def reload(self, process: Process) -> None:
+        """SIGHUP, and wait until what the file says is in use."""
+        before = process.reloads()
+        process.popen.send_signal(signal.SIGHUP)
+        until(lambda: process.reloads() > before, "it is in use")
+
     def close(self) -> None:
         for process in [*self.apis, *self.workers]:
             process.popen.kill()
@@ -117,26 +124,33 @@ def fleet(there: Installation) -> Iterator[Fleet]:
 class Callers:
     """Each starts a verification, waits for its SMS, types a wrong code and the right one, and asks how it stands.
 
-    They repeat nothing: what goes wrong once has gone wrong. `pause` seconds at the most lie between two calls of one.
+    They repeat nothing: what goes wrong once has gone wrong. `pauses`: seconds that at the most lie between two
+    calls of one, for the first, the second caller, and so on from the beginning.
     """
 
     there: Installation
     port: int
     key: str
     callers: int = 6
-    pause: float = 0.05
+    pauses: tuple[float, ...] = (0.05,)
     answers: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     """Answers that no caller should ever see."""
     _numbers: Iterator[int] = field(default_factory=lambda: count(step=STEP))
     _codes: dict[str, str] = field(default_factory=dict)
+    _under_way: dict[int, int] = field(default_factory=dict)
+    """What each caller's number was drawn as: they only grow."""
+    lives: int = 0
+    """Of verifications, from start to end."""
     _over: threading.Event = field(default_factory=threading.Event)
+    _all_gone: threading.Event = field(default_factory=threading.Event)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Callers]:
-        threads = [threading.Thread(target=self._call, name=f"caller {n}") for n in range(self.callers)]
-        threads.append(threading.Thread(target=self._read_messages, name="phones"))
-        for thread in threads:
+        pauses = [self.pauses[n % len(self.pauses)] for n in range(self.callers)]
+        threads = [threading.Thread(target=self._call, args=(pause,), name="caller") for pause in pauses]
+        phones = threading.Thread(target=self._read_messages, name="phones")
+        for thread in (phones, *threads):
             thread.start()
         try:
             yield self
@@ -144,6 +158,8 @@ class Callers:
             self._over.set()
             for thread in threads:
                 thread.join()
+            self._all_gone.set()
+            phones.join()
 
     @property
     def checks(self) -> int:
@@ -153,16 +169,21 @@ class Callers:
         before = self.checks
         until(lambda: self.checks >= before + checks, "they are checked")
 
+    def until_all_began_anew(self) -> None:
+        """Return once nothing is under way that had begun before."""
+        before = next(self._numbers)
+        until(lambda: self._under_way and min(self._under_way.values()) > before, "all that was under way has ended")
+
     def _read_messages(self) -> None:
         """As they come: the log is read on from where it ended."""
         begun = b""
         with (self.there.folder / "gateways.log").open("rb") as log:
-            while not self._over.wait(0.02):
+            while not self._all_gone.wait(0.02):
                 *whole, begun = (begun + log.read()).split(b"\n")
                 lines = [json.loads(line) for line in whole]
                 self._codes.update((line["mobile"], line["code"]) for line in lines if line["event"] == "accepted")
 
-    def _call(self) -> None:
+    def _call(self, pause: float) -> None:
         limits = httpx.Limits(keepalive_expiry=None)
         headers = {"Authorization": f"Bearer {self.key}"}
         url = f"http://127.0.0.1:{self.port}"
@@ -170,9 +191,11 @@ class Callers:
             base_url=url, headers=headers, verify=False, trust_env=False, timeout=PATIENCE, limits=limits
         ) as client:
             while not self._over.is_set():
-                self._live(client, next(self._numbers) % 10_000_000)
+                self._under_way[threading.get_ident()] = number = next(self._numbers)
+                self._live(client, number % 10_000_000, pause)
+        del self._under_way[threading.get_ident()]
 
-    def _live(self, client: httpx.Client, number: int) -> None:
+    def _live(self, client: httpx.Client, number: int, pause: float) -> None:
         mobile = f"1380{number:07d}"
         asked = time.monotonic()
         started = self._ask(client, "start", "/v1/verifications", {201}, {"to": mobile, "purpose": "login"})
@@ -183,21 +206,24 @@ class Callers:
         self.there.note("start", id=id, send=1, mobile=mobile, dies=asked + 300)
         if not (code := self._code(mobile)):
             return
+        token = ""
         for typed in (f"{(int(code) + 1) % 10 ** len(code):0{len(code)}d}", code):
-            self._rest()
+            self._rest(pause)
             said = self._ask(client, "check", f"/v1/verifications/{id}/check", {200, 422}, {"code": typed})
-            answer = "error" if not said else "approved" if "token" in said else "mismatch"
             token = said.get("token", "")
+            answer = "error" if not said else "approved" if token else "mismatch"
             self.there.note("check", id=id, key="", answer=answer, token=token, replayed=False)
-        self._rest()
+        self._rest(pause)
+        self._ask(client, "token", "/v1/tokens/verify", {200}, {"token": token, "purpose": "login", "to": mobile})
         if seen := self._ask(client, "get", f"/v1/verifications/{id}", {200}):
             facts = {name: seen[name] for name in ("sends", "delivery", "status")}
             self.there.note("state", id=id, **facts)
             if seen["status"] != "approved":
                 self.wrong.append(f"{id} is {seen['status']}")
+        self.lives += 1
 
-    def _rest(self) -> None:
-        self._over.wait(random.uniform(0, self.pause))
+    def _rest(self, pause: float) -> None:
+        self._over.wait(random.uniform(0, pause))
 
     def _code(self, mobile: str) -> str:
         ends = time.monotonic() + PATIENCE

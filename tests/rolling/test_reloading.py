@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from otp_service import config
-from otp_service.cli.reloading import Asked, Reloader, Site, Source
+from otp_service.cli.reloading import FORGET_SECONDS, Asked, Reloader, Remains, Site, Source
 from otp_service.config import Config
 from tests.test_config import EXAMPLE, FINGERPRINT_KEY, new_key
 
@@ -192,6 +193,32 @@ class TestWhat:
             assert not process.reloader.renew(fall)
         assert "OSError while it was put in place" in str(lines)
         assert process.reloader.running.purposes["login"].max_sends == 4
+
+
+class TestRemains:
+    """Of what was replaced, connections that stay open until it is collected."""
+
+    def collected(self, replaced: range, seconds: int) -> list[int]:
+        remains, at = Remains(), []
+        for now in range(1000, 1000 + seconds):
+            if now - 1000 in replaced:
+                remains.grow(now)
+            if remains.are_due(now):
+                at.append(now - 1000)
+        return at
+
+    def test_they_are_collected_once_nobody_needs_them(self) -> None:
+        assert self.collected(range(5, 6), 100) == [5 + FORGET_SECONDS]
+
+    def test_one_reload_after_another_does_not_put_it_off(self) -> None:
+        """And the last one is collected as well."""
+        at = self.collected(range(60), 200)
+        assert at[0] == FORGET_SECONDS
+        assert all(after - before <= FORGET_SECONDS + 1 for before, after in itertools.pairwise(at))
+        assert at[-1] == 59 + FORGET_SECONDS
+
+    def test_nothing_is_collected_where_nothing_was_replaced(self) -> None:
+        assert self.collected(range(0), 100) == []
 
 
 class TestMark:

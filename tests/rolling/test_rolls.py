@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from otp_service.config.sections import DRAIN_SECONDS
-from tests.cli.processes import until, valkey
-from tests.faults.installation import installation
-from tests.faults.test_lost_servers import server_at
+from tests.cli.processes import until
 from tests.rolling.balancer import Balancer, Service
-from tests.rolling.fleet import Callers, Fleet, fleet
+from tests.rolling.fleet import Callers, Fleet
 
 pytestmark = pytest.mark.slow
 
@@ -24,16 +20,6 @@ PRE_STOP_SECONDS = 5.0
 """`preStop` of deploy/kubernetes.yaml."""
 PROPAGATION_SECONDS = 1.0
 """Until every node of a cluster has heard that a pod gets no new connections."""
-
-
-@pytest.fixture
-def rolled(tmp_path: Path) -> Iterator[Fleet]:
-    with (
-        valkey(tmp_path, "--appendonly", "yes") as url,
-        installation(tmp_path, server_at(url)) as there,
-        fleet(there) as rolled,
-    ):
-        yield rolled
 
 
 def finish(name: str, rolled: Fleet, callers: Callers, broken: int) -> None:
@@ -82,7 +68,7 @@ def test_no_caller_of_a_kubernetes_service_notices_a_roll(rolled: Fleet) -> None
     """As kubernetes does it: the new pod is ready first; the old one gets no new connections, and the signal after its
     preStop. Callers hold on to their connections meanwhile, and some say nothing for longer than the grace."""
     service = Service(ready=[api.place for api in rolled.apis])
-    callers = Callers(rolled.there, service.port, rolled.key, callers=24, pause=6.0)
+    callers = Callers(rolled.there, service.port, rolled.key, callers=20, pauses=(6.0, 6.0, 6.0, 0.1))
     with service.running(), callers.running():
         callers.until_more(50)
         for n in itertools.count(1):
