@@ -33,11 +33,10 @@ from otp_service.store.keys import Keys
 from otp_service.store.scripts import SCRIPTS
 from otp_service.webhook_signature import sign
 from tests.cli.conftest import Command
-from tests.cli.conftest import command as command
 from tests.cli.processes import free_port
 from tests.world import Server, until
 
-PAGE = (Path(__file__).parents[1] / "docs/deploy.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/deploy.md").read_text("utf-8")
 LINES = {name: rest.split() for name, rest in re.findall(r"^user otp-(\w+) (.+)$", PAGE, re.MULTILINE)}
 """By role."""
 SCRIPTS_OF = {
