@@ -176,6 +176,12 @@ class World:
         self._rebuild()
         return self
 
+    def with_scripts(self, scripts: Mapping[str, Script]) -> World:
+        """As a process of another version, whose scripts differ."""
+        self.scripts = scripts
+        self._rebuild()
+        return self
+
     def _rebuild(self) -> None:
         lane = lane_to(self.server.client) if self.server.url else None
         self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
