@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from otp_service.config.sections import DRAIN_SECONDS
 from otp_service.web.admin import admin_app
 from otp_service.web.health import Readiness
 from tests.kubernetes_models import faults
+from tests.operator.test_runbook import parse
 from tests.rolling.test_rolls import PRE_STOP_SECONDS
 from tests.test_packaging import last_stage
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "deploy/kubernetes.yaml"
+PAGE = (ROOT / "docs/deploy.md").read_text("utf-8")
+TYPED = sorted(set(re.findall(r"otp-service ([a-z][a-z -]*[a-z])(?=`| >|$)", PAGE, re.MULTILINE)))
 DOCUMENTS: list[dict[str, Any]] = list(yaml.safe_load_all(FILE.read_text("utf-8")))
 NAMES = [f"{document['kind']}/{document['metadata']['name']}" for document in DOCUMENTS]
 ROLES = {"api": "serve", "worker": "worker"}
@@ -174,8 +178,7 @@ def secrets_mount() -> str:
 
 def secrets_of_the_page() -> dict[str, str]:
     """A value for each file of the Secret that docs/deploy.md makes."""
-    page = (ROOT / "docs/deploy.md").read_text("utf-8")
-    command = page.partition("kubectl create secret generic otp-service")[2].partition("```")[0]
+    command = PAGE.partition("kubectl create secret generic otp-service")[2].partition("```")[0]
     made = json.loads(CliRunner().invoke(cli, ["secrets", "new", "--json"]).output)
     values = {
         "redis_url": "redis://otp:hunter2@redis:6379/0",
@@ -191,6 +194,13 @@ def test_our_own_loader_takes_its_configuration(loaded: Config) -> None:
     assert loaded.redis.url.get_secret_value() == "redis://otp:hunter2@redis:6379/0"
     assert loaded.channels[0].password.get_secret_value() == "as-the-gateway-gave-it"
     assert loaded.service.watch_files, "nobody sends a SIGHUP there"
+
+
+@pytest.mark.parametrize(
+    "typed", sorted(set(re.findall(r"otp-service ((?:[a-z]+ )?[a-z]+[^`>\n]*?)(?=`| >|$)", PAGE, re.M)))
+)
+def test_the_page_names_commands_that_can_be_typed(typed: str) -> None:
+    parse(cli, shlex.split(typed))
 
 
 @each_role

@@ -313,6 +313,16 @@ def test_each_role_does_all_that_it_does_and_needs_all_that_it_may(place: Place,
         assert not unused, f"docs/deploy.md, user otp-{role}: nobody asks {' '.join(sorted(unused))}"
 
 
+def test_one_user_for_all_may_do_what_each_may() -> None:
+    [line] = re.findall(r"^user otp (.+)$", PAGE, re.MULTILINE)
+    words = line.split()
+    assert words == [*LINES["api"][: words.index("-@all") + 1], *sorted(set().union(*map(allowed_words, LINES)))]
+
+
+def allowed_words(role: str) -> set[str]:
+    return {f"+{word}" for word in allowed(role)}
+
+
 def test_every_script_is_somebodys() -> None:
     assert set().union(*SCRIPTS_OF.values()) == set(SCRIPTS)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import time
 
 import pytest
 
 from otp_service.config.sections import DRAIN_SECONDS
-from tests.cli.processes import until
+from tests.cli.processes import PATIENCE, until
 from tests.rolling.balancer import Balancer, Service
 from tests.rolling.fleet import Callers, Fleet
 
@@ -20,6 +21,9 @@ PRE_STOP_SECONDS = 5.0
 """`preStop` of deploy/kubernetes.yaml."""
 PROPAGATION_SECONDS = 1.0
 """Until every node of a cluster has heard that a pod gets no new connections."""
+
+BALANCERS_KEEP_SECONDS = 60.0
+"""nginx's `keepalive_timeout` to an upstream and the idle timeout of AWS's, unless they are told otherwise."""
 
 
 def finish(name: str, rolled: Fleet, callers: Callers, broken: int) -> None:
@@ -86,3 +90,17 @@ def test_no_caller_of_a_kubernetes_service_notices_a_roll(rolled: Fleet) -> None
             if n == 2 * ROUNDS:
                 break
     finish("service", rolled, callers, 0)
+
+
+def test_a_connection_stays_open_for_longer_than_balancers_keep_one(rolled: Fleet) -> None:
+    """Who closes first closes some just as a request comes."""
+    place = rolled.apis[0].place
+    kept = http.client.HTTPConnection("127.0.0.1", place.port, timeout=PATIENCE)
+    kept.connect()
+    kept.auto_open = 0  # else it would connect anew and say nothing
+    for rest in (0.0, BALANCERS_KEEP_SECONDS + 1):
+        time.sleep(rest)
+        kept.request("GET", "/livez")
+        answer = kept.getresponse()
+        assert (answer.status, bool(answer.read())) == (200, True)
+    kept.close()
