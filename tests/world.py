@@ -129,7 +129,7 @@ def refused(reason: Reason) -> TryResult:
 
 
 class World:
-    scripts = MOVABLE
+    scripts: Mapping[str, Script] = MOVABLE
 
     def __init__(self, server: Server, limits: Limits | None = None, **policy: Any) -> None:
         self.server = server

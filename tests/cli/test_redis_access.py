@@ -201,7 +201,7 @@ class Place:
     async def take_over(self) -> None:
         """What a worker does with what a dead one left, and for what takes it long."""
         client = store.connect_async(self.url_of("worker"), 0.1)
-        trips = store.Trips(client, SCRIPTS)
+        trips = store.trips_to(client, SCRIPTS)
         outboxes = [store.RedisOutbox(client, name, trips=trips) for name in ("w1", "w2")]
         await outboxes[0].open()
         entries = await outboxes[0].read(64, 50)
@@ -271,7 +271,7 @@ def api_calls(place: Place, caller: Caller, ids: list[str]) -> None:
     assert spent.spend("solved", "nonce") == spent.spender("solved") == "nonce"
     parsed = wiring.build_keyring(config).parse_id(ids[1])
     assert parsed is not None
-    store.RedisStore(client, lane=store.Lane(client)).await_outcome(parsed, 0.02)
+    store.RedisStore(client, lane=store.lane_to(client)).await_outcome(parsed, 0.02)
     metrics(config)
 
 
