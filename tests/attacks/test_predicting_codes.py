@@ -25,7 +25,8 @@ WORKERS = 8
 
 def drawn(count: int, length: int = 6) -> Iterable[str]:
     """Codes of `count` seeds; the same ones in every run, so that the statistics can't fail by chance."""
-    return (codes.derive(mac(KEY), ID, n.to_bytes(16, "big"), 0, length) for n in range(count))
+    of = mac(KEY)
+    return (codes.derive(of, ID, n.to_bytes(16, "big"), 0, length) for n in range(count))
 
 
 def chi_square(counts: Counter[str], bins: int) -> float:
