@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import hot_path
 import structlog
 from _ground import cpu_clock, load, pin, valkey
 from hot_path import Application, Callers, Installation, ask_directly, log_to_nobody, served
@@ -106,6 +107,7 @@ def in_process(folder: Path, redis_url: str, rounds: int, requests: int) -> None
 
 
 def as_served(folder: Path, redis_url: str, rounds: int, requests: int) -> None:
+    hot_path.CONNECTIONS = 4  # the headroom of 16 threads refuses more than eight sends at once
     with ExitStack() as stack:
         asked: dict[int, tuple[Installation, int, Callers]] = {}
         for threads in THREADS:
