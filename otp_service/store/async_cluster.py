@@ -7,7 +7,7 @@ moved it cuts connections on which others still wait for their replies.
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +92,7 @@ class AsyncCluster:
         try:
             # Not all workers ask the same one; those of the configuration come last, and are then what is left.
             known = self._serving()
-            random.shuffle(known)
+            secrets.SystemRandom().shuffle(known)
             for address in dict.fromkeys((*known, *self.first, *self._nodes)):
                 if await self._is_told_by(self.at(address)):
                     await self._leave_former()
