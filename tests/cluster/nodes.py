@@ -97,6 +97,11 @@ class Node:
         counts = (said["cluster_state"], int(said["cluster_size"]), int(said["cluster_known_nodes"]))
         return counts == ("ok", masters, nodes)
 
+    def owner_of(self, slot: int) -> int | None:
+        """The port of the master that has it, as this node knows it."""
+        said = self.ask("CLUSTER SLOTS")
+        return next((master[1] for first, last, master, *_ in said if first <= slot <= last), None)
+
     def ask(self, *words: str | int) -> Any:
         return self.client.execute_command(*words)
 
@@ -139,9 +144,8 @@ class Cluster:
     def owner_of(self, slot: int) -> Node:
         """As the masters that answer know it."""
         for node in self.masters:
-            for first, last, master, *_ in node.ask("CLUSTER SLOTS"):
-                if first <= slot <= last and master[1] == node.port:
-                    return node
+            if node.owner_of(slot) == node.port:
+                return node
         raise LookupError(f"no master that answers has slot {slot}")
 
     def replica_of(self, master: Node) -> Node:
@@ -195,8 +199,16 @@ class Move:
         """The new owner is told first: it must know that the slot is its own before anybody is sent there."""
         while keys := self.keys():
             self.take(*keys)
-        for node in (self.to, self.source, *self.cluster.masters):
+        for node in (self.to, self.source):
             node.ask("CLUSTER SETSLOT", self.slot, "NODE", self.to.id)
+        until(self._is_known, "all masters know whose slot it is")
+
+    def _is_known(self) -> bool:
+        """Nodes speak of their slots among themselves, and what one says late may overrule what it was told."""
+        wrong = [node for node in self.cluster.masters if node.owner_of(self.slot) != self.to.port]
+        for node in wrong:
+            node.ask("CLUSTER SETSLOT", self.slot, "NODE", self.to.id)
+        return not wrong
 
 
 def slot_of(key: str) -> int:
