@@ -12,6 +12,7 @@ from otp_service.events import Webhook
 from otp_service.keyring import PARTITIONS
 from otp_service.ports import Fate, Outcome, Reason, TryResult
 from otp_service.store import RedisEventLog, RedisHookQueue
+from otp_service.store.reads import GROUP
 from otp_service.verifier import ResendRequest
 from tests.cluster.cluster_world import ClusterWorld, Heard, number, numbers_of_partitions, world_on
 from tests.cluster.nodes import Cluster, slot_of
@@ -182,6 +183,18 @@ def test_every_script_of_a_worker_stays_in_one_slot(masters: Cluster) -> None:
         world.deliver()
 
     assert heard.names >= {"take", "record", "settle", "now", "note", "standing", "beat"}
+
+
+def test_which_is_stopped_has_worked_on_all_that_it_was_given(world: ClusterWorld) -> None:
+    ids = start_in_every_partition(world)
+
+    async def work() -> None:
+        async with world.working():
+            await until(lambda: world.gateways[0].inbox or world.gateways[1].inbox)
+
+    asyncio.run(work())
+    ask = world.server.client
+    assert [ask.xpending_range(KEYS.outbox(n), GROUP, "-", "+", 9) for n in ids] == [[]] * PARTITIONS
 
 
 def test_which_has_nothing_to_do_asks_little(world: ClusterWorld) -> None:
