@@ -47,7 +47,7 @@ def build_verifier(config: Config) -> Verifier:
 
 
 def build_app(
-    config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False, threads: int = 32
+    config: Config, verifier: Verifier, draining: Callable[[], bool] = lambda: False, threads: int = 64
 ) -> Flask:
     """The API. `draining` is asked at each `/readyz`: True takes this process out of the balancer.
 

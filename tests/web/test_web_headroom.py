@@ -24,7 +24,8 @@ from otp_service.web.shedding import Shedding
 from otp_service.web.trace import Trace
 
 SENDS, THREADS = 3, 20
-OTHERS = THREADS - SENDS - THREADS // 8
+WAITING = THREADS * 5 // 8 - SENDS
+OTHERS = THREADS - SENDS - WAITING - THREADS // 8
 START = "/v1/verifications"
 RESEND, CHECK = f"{START}/ver_1/resend", f"{START}/ver_1/check"
 BODY = {START: {"to": "+8613800138000", "purpose": "login"}, RESEND: {}, CHECK: {"code": "345678"}}
@@ -98,6 +99,25 @@ def asked():
 
 def shed(call):
     return metrics.SHED.labels(call)._value.get()
+
+
+def test_a_burst_of_more_sends_than_there_are_places_for_waits_and_is_served(asked):
+    service, before = asked("start", burst=PATIENCE), shed("send")
+    service.hold(START, SENDS)
+    service.waiting += [service.pool.submit(service, START) for _ in range(THREADS)]
+    assert service.let_go() == [201] * (SENDS + THREADS)
+    assert shed("send") == before
+
+
+def test_sends_wait_no_longer_than_for_a_burst_until_there_is_room_again(asked):
+    now = [0.0]
+    service = asked("start", burst=0.01, clock=lambda: now[0])
+    service.hold(START, SENDS)
+    assert service(START).status_code == 503
+    now[0] = 1.0
+    assert [service(START).status_code for _ in range(3)] == [503] * 3
+    assert service.let_go() == [201] * SENDS
+    assert service(START).status_code == 201
 
 
 @pytest.mark.parametrize("path", [START, RESEND])
