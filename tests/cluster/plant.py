@@ -29,7 +29,8 @@ from otp_service.verifier import CheckRequest, Verifier
 from tests.cli.processes import command, environment, free_port, until
 from tests.cluster.nodes import Cluster, slot_of
 from tests.faults.checker import Caps, Checker, Left, read_log
-from tests.faults.installation import CHANNELS, DEADLINE, SHOP
+from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE, SHOP
+from tests.faults.load import calling
 from tests.world import KEYS
 
 _CONFIG = """
@@ -54,17 +55,6 @@ admin_bind = "127.0.0.1:{worker_admin}"
 [[clients]]
 name = "shop"
 key_hashes = ["{key_hash}"]
-"""
-_CHANNEL = """
-[[channels]]
-name = "{name}"
-protocol = "sms_aspx"
-url = "{url}sms.aspx"
-account = "{name}"
-password = "demo"
-signature = "今信科技"
-answer_within = 1.9
-deadline = {deadline}
 """
 CODE_WITHIN = 40.0
 """Seconds in which an SMS comes, also where its entry was left and is taken over."""
@@ -126,7 +116,7 @@ class Plant:
 
     def _config(self, name: str, **ports: int) -> Path:
         words = {"api": free_port(), "admin": free_port(), "worker_admin": free_port(), **self._words, **ports}
-        channels = [_CHANNEL.format(name=one, url=self._gateway_url, deadline=DEADLINE) for one in CHANNELS]
+        channels = [CHANNEL.format(name=one, url=self._gateway_url, deadline=DEADLINE) for one in CHANNELS]
         path = self.folder / f"{name}.toml"
         path.write_text(_CONFIG.format(**words) + "".join(channels), "utf-8")
         path.chmod(0o600)
@@ -190,15 +180,8 @@ class Callers:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Callers]:
-        threads = [threading.Thread(target=self._call, name=f"caller {n}") for n in range(self.count)]
-        for thread in threads:
-            thread.start()
-        try:
+        with calling(self.count, self._call, self._over):
             yield self
-        finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
 
     def until_more(self, approvals: int) -> None:
         before = len(self.approved)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from tests.cli.processes import until
 from tests.cluster.cluster_world import ClusterWorld, world_on
 from tests.cluster.nodes import Cluster, Node, cluster
 from tests.cluster.test_requests import number
+from tests.faults.load import answered
 from tests.world import NUMBER, SHOP
 
 pytestmark = pytest.mark.slow
@@ -44,21 +44,6 @@ def replicated(made: Cluster) -> Iterator[Cluster]:
 
 def _all_followed(made: Cluster) -> bool:
     return all(node.client.info("replication")["connected_slaves"] == 1 for node in made.masters)
-
-
-def answered(call: Callable[[], Any]) -> Any:
-    """The first answer that is not 503."""
-    told: list[Any] = []
-
-    def is_told() -> bool:
-        try:
-            told.append(call())
-        except Unavailable:
-            return False
-        return True
-
-    until(is_told, "it is answered")
-    return told[0]
 
 
 class Lives:

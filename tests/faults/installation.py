@@ -44,7 +44,7 @@ admin_bind = "127.0.0.1:{admin}"
 url = "{redis}"
 {more}
 """
-_CHANNEL = """
+CHANNEL = """
 [[channels]]
 name = "{name}"
 protocol = "sms_aspx"
@@ -215,7 +215,7 @@ def installation(folder: Path, server: Server, redis: str = "") -> Iterator[Inst
 def config_file(folder: Path, redis_url: str, gateway_url: str, redis: str = "") -> Path:
     secret, fingerprint = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
     common = _CONFIG.format(secret=secret, fingerprint=fingerprint, admin=free_port(), redis=redis_url, more=redis)
-    channels = [_CHANNEL.format(name=name, url=gateway_url, deadline=DEADLINE) for name in CHANNELS]
+    channels = [CHANNEL.format(name=name, url=gateway_url, deadline=DEADLINE) for name in CHANNELS]
     path = folder / "otp.toml"
     path.write_text(common + "".join(channels), "utf-8")
     return path

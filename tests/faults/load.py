@@ -23,6 +23,35 @@ REDIS_INVARIANTS = ("I2", "I3", "I7")
 """Those that a lost server can break where no gateway takes part."""
 
 
+@contextlib.contextmanager
+def calling(count: int, call: Callable[[], None], over: threading.Event) -> Iterator[None]:
+    """So many callers at once, who call until it is over."""
+    threads = [threading.Thread(target=call, name=f"caller {n}") for n in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def answered(call: Callable[[], Any]) -> Any:
+    """The first answer that is not 503."""
+    told: list[Any] = []
+
+    def is_told() -> bool:
+        try:
+            told.append(call())
+        except Unavailable:
+            return False
+        return True
+
+    until(is_told, "it is answered")
+    return told[0]
+
+
 @dataclass
 class Load:
     world: Callable[[], World]
@@ -45,15 +74,8 @@ class Load:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Load]:
-        threads = [threading.Thread(target=self._call, name=f"caller {n}") for n in range(self.callers)]
-        for thread in threads:
-            thread.start()
-        try:
+        with calling(self.callers, self._call, self._over):
             yield self
-        finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
 
     def until_more(self, approvals: int) -> None:
         """Return once so many more were approved: it works."""

@@ -17,8 +17,8 @@ from otp_service.idempotency import new_nonce
 from otp_service.store.fields import RECORD
 from otp_service.verification import Status
 from otp_service.verifier import _CLOSED, CheckRequest, Idempotency, ResendRequest, StartRequest, TokenRequest
-from tests.cli.processes import until
 from tests.faults.installation import config_file
+from tests.faults.load import answered
 from tests.faults.replicas import Pair, pair
 from tests.world import NUMBER, SHOP, UNLIMITED, World
 
@@ -53,21 +53,6 @@ def refused(call: Callable[[], Any]) -> None:
     with pytest.raises(Unavailable) as said:
         call()
     assert said.value.retry_after
-
-
-def answered(call: Callable[[], Any]) -> Any:
-    """The first answer that is not 503."""
-    told: list[Any] = []
-
-    def is_told() -> bool:
-        try:
-            told.append(call())
-        except Unavailable:
-            return False
-        return True
-
-    until(is_told, "a replica has it")
-    return told[0]
 
 
 def test_what_somebody_was_told_of_stands_on_the_replica(two: Pair) -> None:

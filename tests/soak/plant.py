@@ -29,11 +29,9 @@ from otp_service.config.fields import Address
 from otp_service.store.fields import RECORD
 from otp_service.verifier import Verifier
 from tests.cli.processes import command, environment, free_port, until
+from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE
 from tests.world import KEYS
 
-DEADLINE = 2.0
-"""Seconds of each channel."""
-CHANNELS = ("c0", "c1")
 HOST = "127.0.0.1"
 _CONFIG = """
 [service]
@@ -58,17 +56,6 @@ outbox_max = 1000000
 [[clients]]
 name = "shop"
 key_hashes = ["{key_hash}"]
-"""
-_CHANNEL = """
-[[channels]]
-name = "{name}"
-protocol = "sms_aspx"
-url = "{url}sms.aspx"
-account = "{name}"
-password = "demo"
-signature = "今信科技"
-answer_within = 1.9
-deadline = {deadline}
 """
 
 
@@ -256,7 +243,7 @@ class Plant:
             key_hash=self._key_hash,
             concurrency=self._concurrency,
         )
-        channels = [_CHANNEL.format(name=one, url=self.gateway_url, deadline=DEADLINE) for one in CHANNELS]
+        channels = [CHANNEL.format(name=one, url=self.gateway_url, deadline=DEADLINE) for one in CHANNELS]
         path = self.folder / f"{name}.toml"
         path.write_text(words + "".join(channels), "utf-8")
         path.chmod(0o600)
