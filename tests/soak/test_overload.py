@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from otp_service.web.headroom import SENDS, Headroom
 from tests.cli.processes import until
 from tests.faults.checker import read_log
 from tests.soak.callers import percentile, request_of
@@ -112,7 +113,7 @@ def test_threads_that_all_wait_refuse_and_come_back(plant: Plant) -> None:
     live = request_of("GET", "/livez", plant.key)
     before = idle(plant)
     with ExitStack() as stack:
-        for path, count in (("/v1/verifications", 16), ("/v1/verifications/ver_0/check", 12)):
+        for path, count in (("/v1/verifications", SENDS), ("/v1/verifications/ver_0/check", Headroom().others)):
             for _ in range(count):
                 half_of(plant, path, stack)
         until(lambda: start(plant) == 503, "starts are refused")
