@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
@@ -63,12 +63,31 @@ def parse_redis_url(url: str) -> RedisUrl:
     """What a URL says. Raises ValueError, which says what to write and repeats nothing that may be a password."""
     scheme, mark, rest = url.partition("://")
     if mark and scheme in _SINGLE_SCHEMES:
-        return SingleUrl(url)
+        return _single(url)
     if mark and scheme in {"redis+sentinel", "rediss+sentinel"}:
         return _sentinel(rest, tls=scheme.startswith("rediss"))
     if mark and scheme in {"redis+cluster", "rediss+cluster"}:
         return _cluster(rest, tls=scheme.startswith("rediss"))
     raise ValueError("not a Redis URL")
+
+
+def _single(url: str) -> SingleUrl:
+    """redis-py reads it, and says of some faults nothing, of others half of the password."""
+    if url.startswith("unix:"):
+        return SingleUrl(url)
+    try:
+        parts = urlsplit(url)
+        is_readable = parts.port != 0
+    except ValueError:
+        is_readable = False
+    if not is_readable:
+        raise ValueError(
+            "the host is none, or its port not a number of 1 to 65535; "
+            "an @, / or ? in a password is written %40, %2F or %3F"
+        )
+    if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
+        raise ValueError("the database after the host is not a number; write redis://host:6379/0")
+    return SingleUrl(url)
 
 
 def _sentinel(rest: str, tls: bool) -> SentinelUrl:
