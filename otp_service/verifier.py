@@ -272,7 +272,7 @@ class _Closed:
                 detail = "The store has no room for new verifications; try again later."
                 raise Unavailable(detail, retry_after=5) from error
             case StoreDown():
-                detail = "The store did not answer; whether this request counted is not known."
+                detail = "The store did not confirm it; whether this request counted is not known."
                 raise Unavailable(detail, retry_after=2) from error
             case Suppressed():
                 detail = (

@@ -17,7 +17,7 @@ from otp_service.messages import minutes_left
 from otp_service.policy import EVERYBODY
 from otp_service.ports import Balance, CaptchaDown, CaptchaRefused, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
-from otp_service.store.facts import ALONE, NO_EVICTION, NO_FENCE, NO_REPLICA, UNSERVED, ServerFacts, Unreachable
+from otp_service.store.facts import NO_EVICTION, NO_FENCE, NO_REPLICA, ServerFacts, Unreachable
 
 _MADE_UP = '{"lot_number":"doctor","captcha_output":"doctor","pass_token":"doctor","gen_time":"1"}'
 """A CAPTCHA token in GeeTest's form; to the others it is as good as any."""
@@ -70,11 +70,10 @@ def of_redis(config: Config) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "redis", f"{error}; check redis.url, and that the server runs")
         return
     yield _version(facts)
-    if facts.is_node_alone:
-        yield Finding(Level.FAIL, "redis cluster", ALONE)
-    if facts.unserved:
-        yield Finding(Level.FAIL, "redis cluster", f"{facts.unserved} {UNSERVED}")
-    elif facts.masters > 1:
+    gaps = list(facts.gaps())
+    for gap in gaps:
+        yield Finding(Level.FAIL, "redis cluster", gap)
+    if facts.masters > 1 and not gaps:
         yield Finding(Level.OK, "redis cluster", f"{facts.masters} masters serve all slots")
     if facts.role == "master":
         yield Finding(Level.OK, "redis role", "master")

@@ -56,8 +56,12 @@ class Seen:
     @classmethod
     def by_asking(cls, config: Config) -> Seen:
         try:
-            facts, seen = wiring.ask_server(config), wiring.look(config)
+            facts = wiring.ask_server(config)
+        except Unreachable:
+            return cls()
+        try:
+            seen = wiring.look(config)
             hooks, pumped, full = wiring.look_at_hooks(config), wiring.pumped(config), wiring.full_limits(config)
             return cls(facts, seen, hooks, pumped, full)
-        except (Unreachable, StoreDown):
-            return cls()
+        except StoreDown:
+            return cls(facts)

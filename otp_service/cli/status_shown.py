@@ -16,7 +16,7 @@ from otp_service.wiring import Pumped
 
 def print_tables(facts: ServerFacts | None, seen: Installation | None, hooks: Sequence[HookState]) -> None:
     if facts is None or seen is None:
-        print_section("redis", ("answers",), [("no",)])
+        print_section("redis", ("answers",), [("in part" if facts else "no",)])
         return
     now = seen.now
     print_section("redis", ("answers", "role", "version", "AOF", "eviction"), [("yes", *_redis_words(facts))])

@@ -23,11 +23,15 @@ def troubles(
     hooks: Sequence[HookState],
     full: Sequence[Hindrance] = (),
 ) -> Iterator[str]:
-    """None: Redis did not answer."""
-    if facts is None or seen is None:
+    """None: Redis did not answer; with `facts` and nothing `seen`, a part of it did."""
+    if facts is None:
         yield "Redis does not answer, so nothing is started or checked: start it, or mend redis.url"
         return
     yield from _redis(config, facts)
+    if seen is None:
+        if not facts.silent:
+            yield "Redis stopped answering meanwhile: ask again"
+        return
     if not seen.workers:
         yield "no worker has said for 10 s that it lives, so nothing is sent: start one with `otp-service worker`"
     if seen.queue.oldest_ms > OLD_MS and seen.workers and not seen.holds_everything:
@@ -55,6 +59,8 @@ def troubles(
 
 
 def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
+    for lack in facts.lacks(config.redis.durability):
+        yield f"Redis: {lack}"
     if facts.role not in {None, "master"}:
         yield f"Redis is a {facts.role} and takes no writes: point redis.url at the master"
     if facts.evicts and not config.redis.allow_eviction:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import redis
-from redis.exceptions import ConnectionError, RedisClusterException, RedisError, ResponseError, TimeoutError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
 from otp_service.store.cluster import Cluster
 
@@ -22,6 +22,8 @@ NO_REPLICA = (
 )
 ALONE = "it is a node of a cluster, which knows a part of the keys; write redis+cluster:// in redis.url"
 UNSERVED = "of the cluster's 16384 slots are served by nobody: what lies there answers 503; see CLUSTER INFO on a node"
+SILENT = "does not answer, so what lies there is neither started nor checked: start it, or let a replica take over"
+_WRONG_LOGIN = "the server refuses the user or the password"
 _T = TypeVar("_T")
 
 
@@ -51,18 +53,30 @@ class ServerFacts:
     """It is a node of a cluster, and asked as if it were the only server."""
     unserved: int = 0
     """Slots of a cluster that no master has."""
+    silent: tuple[str, ...] = ()
+    """Masters of a cluster that don't answer, by host and port, while others do."""
 
     @classmethod
     def ask(cls, client: redis.Redis | Cluster) -> Self:
-        """Raises Unreachable, also where one of several masters does not answer."""
+        """Raises Unreachable where nobody answers."""
         if not isinstance(client, Cluster):
             return cls._of(client)
         try:
-            masters, unserved = client.masters(), client.nodes.unserved()
+            masters, unserved = client.nodes.all(), client.nodes.unserved()
         except (RedisError, RedisClusterException, OSError) as error:
-            reason = type(error.__cause__ or error).__name__
-            raise Unreachable(f"no node answers as one of a cluster: {reason}") from error
-        return replace(cls._worst([cls._of(master) for master in masters]), unserved=unserved)
+            cause = error.__cause__ or error
+            if isinstance(cause, AuthenticationError):
+                raise Unreachable(_WRONG_LOGIN) from error
+            raise Unreachable(f"no node answers as one of a cluster: {type(cause).__name__}") from error
+        told, silent = [], []
+        for master in masters:
+            try:
+                told.append(cls._of(master.client))
+            except Unreachable:
+                silent.append(master.name)
+        if not told:
+            raise Unreachable("none of the cluster's masters answers")
+        return replace(cls._worst(told), masters=len(masters), unserved=unserved, silent=tuple(silent))
 
     @classmethod
     def _worst(cls, masters: Sequence[Self]) -> Self:
@@ -74,17 +88,18 @@ class ServerFacts:
             aof=_least([one.aof for one in masters], bool),
             replicas=_least([one.replicas for one in masters], int),
             info_in_scripts=all(one.info_in_scripts for one in masters),
-            masters=len(masters),
         )
 
     @classmethod
     def _of(cls, client: redis.Redis) -> Self:
         try:
             client.ping()
-        except (ConnectionError, TimeoutError, OSError) as error:
-            raise Unreachable("the server does not answer") from error
-        except RedisError as error:
+        except AuthenticationError as error:
+            raise Unreachable(_WRONG_LOGIN) from error
+        except ResponseError as error:
             raise Unreachable(f"the server refuses: {type(error).__name__}") from error
+        except (RedisError, OSError) as error:
+            raise Unreachable("the server does not answer") from error
         info = _info(client)
         policy = info.get("maxmemory_policy") or _configured(client, "maxmemory-policy")
         aof = info.get("aof_enabled")
@@ -98,6 +113,21 @@ class ServerFacts:
             info_in_scripts=_info_in_scripts(client),
             is_node_alone=bool(info.get("cluster_enabled")),
         )
+
+    def gaps(self) -> Iterator[str]:
+        """What of a cluster is not served, each with what to do."""
+        if self.is_node_alone:
+            yield ALONE
+        for name in self.silent:
+            yield f"the master {name} {SILENT}"
+        if self.unserved:
+            yield f"{self.unserved} {UNSERVED}"
+
+    def lacks(self, durability: str) -> Iterator[str]:
+        """Why somebody is answered 503, each with what to do."""
+        yield from self.gaps()
+        if durability == "wait" and self.replicas == 0:
+            yield NO_REPLICA
 
     @property
     def evicts(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from otp_service import store
 from otp_service.config import Config
 from otp_service.errors import ConfigError
-from otp_service.store.facts import ALONE, NO_FENCE, NO_REPLICA, UNSERVED, ServerFacts
+from otp_service.store.facts import NO_FENCE, ServerFacts
 from otp_service.wiring.channels import channel_settings, check_reports
 
 
@@ -37,12 +37,7 @@ def check_server(config: Config) -> str | None:
     warnings = []
     if facts.eviction_policy is None:
         warnings.append("redis: the server does not tell its maxmemory-policy; make sure that it is noeviction")
-    if config.redis.durability == "wait" and facts.replicas == 0:
-        warnings.append(f"redis: {NO_REPLICA}")
-    if facts.is_node_alone:
-        warnings.append(f"redis: {ALONE}")
-    if facts.unserved:
-        warnings.append(f"redis: {facts.unserved} {UNSERVED}")
+    warnings += [f"redis: {lack}" for lack in facts.lacks(config.redis.durability)]
     return "; ".join(warnings) or None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from otp_service.errors import CodeMismatch, ConfigError, RecipientBlocked
 from otp_service.keyring import PARTITIONS
 from otp_service.policy import Client
 from otp_service.store import RedisPersonalData
-from otp_service.store.facts import ServerFacts
+from otp_service.store.facts import NO_REPLICA, ServerFacts
 from otp_service.verifier import CheckRequest, StartRequest, Verifier
 from tests.cli.conftest import Command
 from tests.cluster.cluster_world import Heard, world_on
@@ -198,6 +199,31 @@ class TestWhatTheClusterLacks:
         assert (facts.masters, facts.unserved, facts.evicts, facts.is_recent) == (3, 0, False, True)
         assert (facts.role, facts.aof, facts.replicas, facts.info_in_scripts) == ("master", True, 0, True)
         assert "3 masters serve all slots" in desk("doctor")
+
+    @pytest.mark.slow
+    def test_a_master_that_does_not_answer_is_named_and_the_others_are_not_called_down(
+        self, desk: Desk, masters: Cluster
+    ) -> None:
+        [one, *_] = masters.masters
+        named = f"the master 127.0.0.1:{one.port} does not answer"
+        with one.frozen():
+            assert named in desk("doctor")
+            assert named in (wiring.check_server(configuration.load(Path("otp.toml"), desk.environ)) or "")
+            said = desk("status")
+        assert named in said
+        assert "in part" in said
+
+    def test_who_lacks_something_hears_all_of_it(self, desk: Desk) -> None:
+        facts = replace(self.facts(desk), silent=("h1:6379", "h2:6379"), unserved=512, replicas=0)
+        wait, none = list(facts.lacks("wait")), list(facts.lacks("async"))
+        assert [line.split(" does not answer")[0] for line in none[:2]] == ["the master h1:6379", "the master h2:6379"]
+        assert none[2].startswith("512 of the cluster's")
+        assert wait == [*none, NO_REPLICA]
+
+    def test_a_wrong_password_is_no_cluster_that_is_down(self, desk: Desk, masters: Cluster) -> None:
+        url = f"redis+cluster://nobody:wrong@127.0.0.1:{masters.nodes[0].port}"
+        assert "refuses the user or the password" in desk("doctor", OTP_REDIS__URL=url)
+        assert "refuses the user or the password" in desk("doctor", OTP_REDIS__URL=url.replace("+cluster", ""))
 
     def test_one_master_that_evicts_is_enough_to_refuse(self, desk: Desk, masters: Cluster) -> None:
         [one, *_] = masters.masters
