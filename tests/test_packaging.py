@@ -68,6 +68,15 @@ def test_a_lock_names_no_host_and_gives_every_package_a_hash(lock: Path) -> None
     assert all("--hash=sha256:" in package for package in packages)
 
 
+def test_the_lock_of_a_rival_names_no_host_either() -> None:
+    """npm writes where a package came from, and whom to pay for it, unless it is told not to."""
+    text = (ROOT / "bench" / "fastify" / "package-lock.json").read_text("utf-8")
+    assert not re.search(r"https?:", text)
+    packages = [one for path, one in json.loads(text)["packages"].items() if path]
+    assert packages
+    assert all(one["integrity"].startswith("sha512-") for one in packages)
+
+
 def test_a_package_has_the_same_version_in_every_lock() -> None:
     dev = locked("dev")
     for lock in LOCKS:
