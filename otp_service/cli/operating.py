@@ -89,7 +89,8 @@ def redis_must_answer() -> Iterator[None]:
         yield
     except StoreDown as error:
         raise click.ClickException(
-            f"Redis does not answer ({error}); `otp-service doctor` says whether all of it, and what to do"
+            f"Redis does not answer ({error}); see that the server runs and that redis.url is right; "
+            "of a cluster `otp-service doctor` names the master"
         ) from error
 
 
