@@ -49,7 +49,7 @@ lint: $(DEVELOPING) ## ruff and mypy
 
 bench: $(DEVELOPING) ## compare with others, and see how costs grow, in ten minutes (ARGS="--peer peer.toml")
 	$(BIN)/python bench/comparison.py $(ARGS)
-	$(BIN)/python bench/growth.py $(filter --write --quick,$(ARGS))
+	$(BIN)/python bench/growth.py $(filter --write --quick --help,$(ARGS))
 
 bench-all: bench ## run the other scripts of bench/ as well
 	@set -e; for script in $(filter-out bench/comparison.py bench/growth.py,$(wildcard bench/[a-z]*.py)); do \

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import redis
 from _ground import SHOP
+from _installation import Installation
 from _recording import recorded, shas
-from hot_path import Installation
 
 from otp_service.calls import StartRequest
 from otp_service.store.lane import Words

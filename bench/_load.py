@@ -114,48 +114,70 @@ def redis_reply(data: bytes) -> bytes | None:
 
 
 def drive(job: Job) -> Heard:
-    whole = http_body if job.protocol == "http" else redis_reply
-    requests, expect, clock = job.requests, job.expect, time.perf_counter
-    count, asked, got = len(requests), 0, 0
-    answers, latencies = [b""] * count, [0.0] * count
+    """Raises Refused, OSError."""
     with ExitStack() as stack:
         poll = stack.enter_context(select.epoll())
-        lines: dict[int, socket.socket] = {}
-        for _ in range(min(job.connections, count)):
-            line = stack.enter_context(socket.create_connection(("127.0.0.1", job.port), 30))
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            lines[line.fileno()] = line
-            poll.register(line.fileno(), select.EPOLLIN)
-        pending: dict[int, tuple[int, float]] = {}
-        partial: dict[int, bytes] = {}
-        busy, began = time.process_time(), clock()
-        for name, line in lines.items():
-            pending[name] = (asked, clock())
-            line.sendall(requests[asked])
-            asked += 1
-        while got < count:
-            ready = poll.poll(60)
+        run = _Run(job, poll, _lines(stack, job))
+        busy, began = time.process_time(), time.perf_counter()
+        run.ask_all()
+        return Heard(time.perf_counter() - began, run.latencies, run.answers, time.process_time() - busy)
+
+
+def _lines(stack: ExitStack, job: Job) -> dict[int, socket.socket]:
+    """Connections by their file numbers."""
+    lines: dict[int, socket.socket] = {}
+    for _ in range(min(job.connections, len(job.requests))):
+        line = stack.enter_context(socket.create_connection(("127.0.0.1", job.port), 30))
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        lines[line.fileno()] = line
+    return lines
+
+
+class _Run:
+    """One job under way: each line asks its next request when its last is answered."""
+
+    def __init__(self, job: Job, poll: select.epoll, lines: dict[int, socket.socket]) -> None:
+        self._job, self._poll, self._lines = job, poll, lines
+        self._whole = http_body if job.protocol == "http" else redis_reply
+        self._asked = self._got = 0
+        self._pending: dict[int, tuple[int, float]] = {}
+        """By line: which request, and when it was sent."""
+        self._partial: dict[int, bytes] = {}
+        self.answers, self.latencies = [b""] * len(job.requests), [0.0] * len(job.requests)
+        for name in lines:
+            poll.register(name, select.EPOLLIN)
+
+    def ask_all(self) -> None:
+        count = len(self._job.requests)
+        for name in self._lines:
+            self._ask(name, time.perf_counter())
+        while self._got < count:
+            ready = self._poll.poll(60)
             if not ready:
-                raise Refused(f"no answer within 60 s; {got} of {count} came")
+                raise Refused(f"no answer within 60 s; {self._got} of {count} came")
             for name, _ in ready:
-                line = lines[name]
-                if not (read := line.recv(65536)):
-                    raise Refused(f"the connection was closed after {got} of {count} answers")
-                data = partial.pop(name) + read if name in partial else read
-                if (body := whole(data)) is None:
-                    partial[name] = data
-                    continue
-                if expect not in body:
-                    raise Refused(f"not {expect.decode()!r}: {body[:600].decode(errors='replace')}")
-                nth, sent = pending[name]
-                now = clock()
-                latencies[nth], answers[nth] = now - sent, body
-                got += 1
-                if asked < count:
-                    pending[name] = (asked, now)
-                    line.sendall(requests[asked])
-                    asked += 1
-        return Heard(clock() - began, latencies, answers, time.process_time() - busy)
+                self._hear(name)
+
+    def _ask(self, name: int, now: float) -> None:
+        if self._asked < len(self._job.requests):
+            self._pending[name] = (self._asked, now)
+            self._lines[name].sendall(self._job.requests[self._asked])
+            self._asked += 1
+
+    def _hear(self, name: int) -> None:
+        if not (read := self._lines[name].recv(65536)):
+            raise Refused(f"the connection was closed after {self._got} of {len(self._job.requests)} answers")
+        data = self._partial.pop(name, b"") + read
+        if (body := self._whole(data)) is None:
+            self._partial[name] = data
+            return
+        if self._job.expect not in body:
+            raise Refused(f"not {self._job.expect.decode()!r}: {body[:600].decode(errors='replace')}")
+        nth, sent = self._pending[name]
+        now = time.perf_counter()
+        self.latencies[nth], self.answers[nth] = now - sent, body
+        self._got += 1
+        self._ask(name, now)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -32,6 +33,24 @@ def keep(folder: Path, script: str, figures: Mapping[str, Any]) -> dict[str, Any
     found = {**read(folder), script: figures}
     (folder / FIGURES).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return found
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Those of every script whose figures are written down."""
+    parser.add_argument("--quick", action="store_true", help="one small round: whether it works, not how fast")
+    parser.add_argument("--out", type=Path, default=Path("bench-results"), help="the folder of the results")
+    parser.add_argument("--write", action="store_true", help="renew the pages and the picture in docs/")
+
+
+def publish(
+    said: argparse.Namespace, script: str, figures: Mapping[str, Any], text: str, picture: str
+) -> tuple[Path, dict[str, Any]]:
+    """Write figures, text and picture where `said` wants them; that folder, and all figures in it."""
+    folder = DOCS if said.write else said.out
+    every = keep(folder, script, figures)
+    (folder / f"{Path(script).stem}.svg").write_text(picture, "utf-8")
+    insert(folder / "performance.md", script, text)
+    return folder, every
 
 
 def mark(script: str) -> str:

@@ -61,8 +61,8 @@ def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextmanager
-def ours(config: Path, port: int) -> Iterator[int]:
-    words = [sys.executable, "-m", "otp_service.cli", "serve", "--config", str(config), "--threads", str(THREADS)]
+def ours(config: Path, port: int, threads: int = THREADS) -> Iterator[int]:
+    words = [sys.executable, "-m", "otp_service.cli", "serve", "--config", str(config), "--threads", str(threads)]
     with started(words, port) as pid:
         yield pid
 

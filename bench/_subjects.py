@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import redis
 from _ground import SHOP, Ground, cpu_clock, family, gateways, grounds, memory, mobiles, pin, valkey
-from _load import Caller, Heard, Job, post
+from _installation import Installation
+from _load import CONNECTIONS, Caller, Heard, Job, post
 from _peer import Peer
 from _recording import recorded, shas
 from _rungs import BELOW
 from _servers import Missing, fastify, go_service, ours, rung
 from deliveries import LATENCIES, Unsettled, once_more
-from hot_path import Installation
 
 from otp_service.calls import CheckRequest, StartRequest
 from otp_service.store.lane import packed
@@ -83,12 +83,12 @@ class Ours:
         self._installation, self._pid, self._redis = installation, pid, redis_pid
         self._headers = [f"Authorization: Bearer {installation.key}", "Content-Type: application/json"]
 
-    def ask(self, caller: Caller, count: int) -> Mapping[Row, Figures]:
+    def ask(self, caller: Caller, count: int, connections: int = CONNECTIONS) -> Mapping[Row, Figures]:
         found = {}
         calls = self._installation.starts(count)
         for row, expect in zip(self.rows, (b'"pending"', b'"approved"'), strict=True):
             requests = [post(path, json.dumps(body).encode(), self._headers) for path, body in calls]
-            job = Job(self._installation.port, requests, expect)
+            job = Job(self._installation.port, requests, expect, connections=connections)
             found[row], heard = measured(caller, job, [self._pid], [self._redis])
             if row.does == START:
                 calls = self._installation.checks(heard.answers)

@@ -25,12 +25,12 @@ import _capacity
 import _report
 import structlog
 from _ground import load, pin, valkey
+from _installation import Installation
 from _load import Caller, caller
 from _peer import Peer, PeerError, read
 from _plot import COLOURS, bars
 from _servers import Missing
 from _subjects import CHECK, DELIVERY, START, SUBJECTS, Figures, Place, Rival, Row, Subject, subjects
-from hot_path import Installation
 
 SCRIPT = "comparison.py"
 WARM_UP = 500
@@ -190,9 +190,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sends", type=int, default=4000, help="a round and delivery row")
     parser.add_argument("--rows", default=",".join(SUBJECTS), help="some of these, by commas; all by default")
     parser.add_argument("--peer", type=Path, action="append", default=[], help="its description; may be given often")
-    parser.add_argument("--quick", action="store_true", help="one small round: whether it works, not how fast")
-    parser.add_argument("--out", type=Path, default=Path("bench-results"), help="the folder of the results")
-    parser.add_argument("--write", action="store_true", help="renew the pages and the picture in docs/")
+    _report.add_options(parser)
     said = parser.parse_args()
     if said.quick:
         said.rounds, said.requests, said.sends = 1, 200, 1000
@@ -223,12 +221,8 @@ def main() -> None:
 
 
 def write(said: argparse.Namespace, facts: Mapping[str, str], rounds: Sequence[Round], text: str) -> None:
-    folder = _report.DOCS if said.write else said.out
     kept: dict[str, Any] = {"machine": facts, "rounds": said.rounds, "rows": figures(rounds)}
-    every = _report.keep(folder, SCRIPT, kept)
-    (folder / "comparison.svg").write_text(picture(rounds), "utf-8")
-    _report.insert(folder / "performance.md", SCRIPT, text)
-    _capacity.write(folder, every)
+    _capacity.write(*_report.publish(said, SCRIPT, kept, text, picture(rounds)))
 
 
 if __name__ == "__main__":

@@ -26,12 +26,12 @@ import _report
 import structlog
 from _filling import TEMPLATES, fill
 from _ground import cpu_clock, load, pin, valkey
+from _installation import Installation
 from _kept import Kept, left_behind
 from _load import Caller, caller
 from _plot import COLOURS, bars
 from _servers import ours
 from _subjects import CHECK, START, Figures, Ours, pid_of
-from hot_path import Installation
 
 SCRIPT = "growth.py"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -197,9 +197,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=500, help="a round, size and row")
-    parser.add_argument("--quick", action="store_true", help="one small round: whether it works, not how fast")
-    parser.add_argument("--out", type=Path, default=Path("bench-results"), help="the folder of the results")
-    parser.add_argument("--write", action="store_true", help="renew the pages and the picture in docs/")
+    _report.add_options(parser)
     said = parser.parse_args()
     if said.quick:
         said.sizes, said.rounds, said.requests = "500,1000", 1, 100
@@ -222,12 +220,8 @@ def main() -> None:
     words += f"{_report.told(facts)}."
     text = "\n\n".join([words, table(rounds, each), goals(rounds, each), kept_table(kept)])
     print(text)
-    where = _report.DOCS if said.write else said.out
     found = {"machine": facts, "sizes": figures(rounds, each), "kept": [one._asdict() for one in kept], "wire": wire}
-    every = _report.keep(where, SCRIPT, found)
-    (where / "growth.svg").write_text(picture(rounds, each), "utf-8")
-    _report.insert(where / "performance.md", SCRIPT, text)
-    _capacity.write(where, every)
+    _capacity.write(*_report.publish(said, SCRIPT, found, text, picture(rounds, each)))
 
 
 if __name__ == "__main__":

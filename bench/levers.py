@@ -13,21 +13,26 @@ import hmac
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import hot_path
 import structlog
-from _ground import cpu_clock, load, pin, valkey
-from hot_path import Application, Callers, Installation, ask_directly, log_to_nobody, served
+from _ground import load, pin, valkey
+from _installation import Installation
+from _load import caller
+from _rungs import Application
+from _servers import ours
+from _subjects import Ours, pid_of
+from hot_path import ask_directly, log_to_nobody
 
 from otp_service import wiring
 
 THREADS = (1, 2, 4, 8, 16, 64)
+CONNECTIONS = 4
+"""Few, so that a server of few threads refuses none."""
 Patches = Sequence[tuple[str, Any]]
 """What stands in whose place while an application is built and asked."""
 
@@ -107,30 +112,24 @@ def in_process(folder: Path, redis_url: str, rounds: int, requests: int) -> None
 
 
 def as_served(folder: Path, redis_url: str, rounds: int, requests: int) -> None:
-    hot_path.CONNECTIONS = 4  # the headroom of 16 threads refuses more than eight sends at once
     with ExitStack() as stack:
-        asked: dict[int, tuple[Installation, int, Callers]] = {}
-        for threads in THREADS:
-            one = Installation(folder, redis_url)
-            words = ["-m", "otp_service.cli", "serve", "--config", str(one.path), "--threads", str(threads)]
-            asked[threads] = one, stack.enter_context(served(words, one.port)), Callers(one.port, one.key)
+        asking = stack.enter_context(caller(lambda pid: pin(pid, 1)))
+        asked = {threads: _served(stack, Installation(folder, redis_url), threads, redis_url) for threads in THREADS}
         found: dict[int, list[tuple[float, ...]]] = {threads: [] for threads in THREADS}
         for nth in range(rounds + 1):
-            for threads, (one, pid, callers) in asked.items():
-                row: list[float] = []
-                calls = one.starts(requests)
-                for _ in ("start", "check"):
-                    before, began = cpu_clock(pid), time.perf_counter()
-                    answers = callers.ask(calls)
-                    rate = requests / (time.perf_counter() - began)
-                    row += [(cpu_clock(pid) - before) / requests * 1e6, rate]
-                    calls = one.checks(answers) if not row[2:] else calls
+            for threads, one in asked.items():
+                figures = one.ask(asking, requests, CONNECTIONS).values()
                 if nth:
-                    found[threads].append(tuple(row))
+                    found[threads].append(tuple(part for row in figures for part in (row.cpu * 1e6, row.rate)))
     print(f"{'threads':>8} {'start µs':>9} {'start/s':>8} {'check µs':>9} {'check/s':>8}")
     for threads, rows in found.items():
         columns = [statistics.median(column) for column in zip(*rows, strict=True)]
         print(f"{threads:8} {columns[0]:9.0f} {columns[1]:8.0f} {columns[2]:9.0f} {columns[3]:8.0f}")
+
+
+def _served(stack: ExitStack, installation: Installation, threads: int, redis_url: str) -> Ours:
+    pid = stack.enter_context(ours(installation.path, installation.port, threads))
+    return Ours(installation, pid, pid_of(redis_url))
 
 
 def main() -> None:
