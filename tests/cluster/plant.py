@@ -29,7 +29,7 @@ from otp_service.verifier import CheckRequest, Verifier
 from tests.cli.processes import command, environment, free_port, until
 from tests.cluster.nodes import Cluster, slot_of
 from tests.faults.checker import Caps, Checker, Left, read_log
-from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE, SHOP
+from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE, SHOP, UNLIMITED
 from tests.faults.load import calling
 from tests.world import KEYS
 
@@ -43,14 +43,7 @@ admin_bind = "127.0.0.1:{admin}"
 [redis]
 url = "{redis}"
 durability = "{durability}"
-[limits]
-client_ip = []
-prefix = []
-recipient = []
-spray_brake = false
-[pumping]
-mode = "off"
-[delivery]
+{limits}[delivery]
 admin_bind = "127.0.0.1:{worker_admin}"
 [[clients]]
 name = "shop"
@@ -72,7 +65,7 @@ class Plant:
         self.key = key.text
         secret, fingerprint = (base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(2))
         self._words: dict[str, object] = {"secret": secret, "fingerprint": fingerprint, "key_hash": key.hash}
-        self._words |= {"redis": cluster.url, "durability": durability}
+        self._words |= {"redis": cluster.url, "durability": durability, "limits": UNLIMITED}
         self.apis: list[str] = []
         self._stack = contextlib.ExitStack()
 

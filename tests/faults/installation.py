@@ -44,6 +44,14 @@ admin_bind = "127.0.0.1:{admin}"
 url = "{redis}"
 {more}
 """
+UNLIMITED = """[limits]
+client_ip = []
+prefix = []
+recipient = []
+spray_brake = false
+[pumping]
+mode = "off"
+"""
 CHANNEL = """
 [[channels]]
 name = "{name}"

@@ -28,8 +28,9 @@ from otp_service.cli.addresses import is_free
 from otp_service.config.fields import Address
 from otp_service.store.fields import RECORD
 from otp_service.verifier import Verifier
+from otp_service.web.headroom import SENDS
 from tests.cli.processes import command, environment, free_port, until
-from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE
+from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE, UNLIMITED
 from tests.world import KEYS
 
 HOST = "127.0.0.1"
@@ -43,14 +44,7 @@ admin_bind = "127.0.0.1:{admin}"
 concurrency = {concurrency}
 [redis]
 url = "{redis}"
-[limits]
-client_ip = []
-prefix = []
-recipient = []
-spray_brake = false
-[pumping]
-mode = "off"
-[delivery]
+{limits}[delivery]
 admin_bind = "127.0.0.1:{worker_admin}"
 outbox_max = 1000000
 [[clients]]
@@ -154,7 +148,7 @@ class Plant:
     """
 
     def __init__(
-        self, folder: Path, concurrency: int = 16, workers: int = 1, apis: int = 1, files: int | None = None
+        self, folder: Path, concurrency: int = SENDS, workers: int = 1, apis: int = 1, files: int | None = None
     ) -> None:
         self.folder, key = folder, new_key()
         self.key, self.redis_port, gateway = key.text, free_port(), free_port()
@@ -237,6 +231,7 @@ class Plant:
             secret=self._secrets[0],
             fingerprint=self._secrets[1],
             redis=redis_url or self.proxy_url,
+            limits=UNLIMITED,
             api=api,
             admin=admin,
             worker_admin=worker_admin,

@@ -111,9 +111,9 @@ def test_threads_that_all_wait_refuse_and_come_back(plant: Plant) -> None:
     """Bodies that stop half-way hold every place there is."""
     check = request_of("POST", "/v1/verifications/ver_0/check", plant.key, {"code": "123456"})
     live = request_of("GET", "/livez", plant.key)
-    before = idle(plant)
+    before, others = idle(plant), Headroom().others
     with ExitStack() as stack:
-        for path, count in (("/v1/verifications", SENDS), ("/v1/verifications/ver_0/check", Headroom().others)):
+        for path, count in (("/v1/verifications", SENDS), ("/v1/verifications/ver_0/check", others)):
             for _ in range(count):
                 half_of(plant, path, stack)
         until(lambda: start(plant) == 503, "starts are refused")
