@@ -13,7 +13,7 @@ from _installation import Installation
 from _recording import recorded, shas
 
 from otp_service.calls import StartRequest
-from otp_service.store.lane import Words
+from otp_service.store.wire import Words
 
 TEMPLATES = 200
 """Real starts that are copied, of as many prefixes, so that they lie in all partitions."""

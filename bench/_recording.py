@@ -9,8 +9,9 @@ from unittest import mock
 
 from otp_service import store, wiring
 from otp_service.config import Config
-from otp_service.store.lane import Asks, Words
+from otp_service.store.lane import Asks
 from otp_service.store.scripts import retaining
+from otp_service.store.wire import Words
 from otp_service.verifier import Verifier
 
 

@@ -20,7 +20,7 @@ from _servers import Missing, fastify, go_service, ours, rung
 from deliveries import LATENCIES, Unsettled, once_more
 
 from otp_service.calls import CheckRequest, StartRequest
-from otp_service.store.lane import packed
+from otp_service.store.wire import packed
 
 CHECK, START, DELIVERY = "check", "start", "delivery"
 """What a row does; a row is held against the one of a peer that does the same."""

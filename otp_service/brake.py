@@ -27,7 +27,8 @@ class Brake:
 
     def left(self, client: str) -> int:
         """Milliseconds for which checks of this client are braked, as far as this process knows."""
-        return max(round((self._until.get(client, 0.0) - time.monotonic()) * 1000), 0)
+        until = self._until.get(client)
+        return 0 if until is None else max(round((until - time.monotonic()) * 1000), 0)
 
     def suspect(self, client: Client, to: Recipient) -> str | None:
         """Where a CAPTCHA is configured, whoever starts while the brake holds shows that a person asks."""

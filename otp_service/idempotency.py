@@ -6,11 +6,13 @@ Kept are keyed hashes of key and request, and the row that rebuilds the answer; 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from otp_service import base64url
 from otp_service.calls import Idempotency
 from otp_service.errors import IdempotencyMismatch, OtpServiceError
 from otp_service.keyring import NONCE_BYTES, Keyring
@@ -30,7 +32,7 @@ class Done(NamedTuple):
 
 def new_nonce() -> str:
     """Names one request: asked again with the same nonce, a script gives its first answer."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(NONCE_BYTES)).decode()
+    return base64url.encode(secrets.token_bytes(NONCE_BYTES))
 
 
 def once(
@@ -80,7 +82,7 @@ def act_once(
 def _claim(store: Store, keyring: Keyring, client: str, idempotency: Idempotency, nonce: str) -> tuple[str, str, Claim]:
     """The key's name, the request's, and who holds it."""
     name = keyring.idempotency(client, idempotency.key)
-    request = keyring.idempotency(client, idempotency.path, idempotency.body)
+    request = keyring.idempotency(client, idempotency.path, hashlib.sha256(idempotency.body).hexdigest())
     claim = store.claim(name, request, nonce)
     if claim.request != request:
         raise IdempotencyMismatch("This Idempotency-Key was used with another path or body; use a new one.")

@@ -6,10 +6,9 @@ does not: it names things in Redis (recipients, scopes, addresses), and another 
 
 from __future__ import annotations
 
-import base64
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from otp_service import codes
+from otp_service import base64url, codes
 from otp_service.errors import OtpServiceError
 from otp_service.macs import Mac, mac
 
@@ -115,7 +114,7 @@ class Keyring:
         """Equal for equal contexts in any order; empty for none."""
         return "" if context is None else self._name("context", *_flat(context))
 
-    def idempotency(self, client: str, *parts: str | bytes) -> str:
+    def idempotency(self, client: str, *parts: str) -> str:
         return self._name("idempotency", client, *parts)
 
     def report(self, channel: str, gateway_id: str) -> str:
@@ -126,9 +125,8 @@ class Keyring:
         """A CAPTCHA token that was spent."""
         return self._name("captcha", identity)
 
-    def _name(self, use: str, *parts: str | bytes | None) -> str:
-        digest = self._naming[use](_framed(*parts))[:_LONG_NAME_BYTES]
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    def _name(self, use: str, *parts: str | None) -> str:
+        return base64url.encode(self._naming[use](_framed(*parts))[:_LONG_NAME_BYTES])
 
     def _short_name(self, use: str, length: int, *parts: str) -> str:
         return self._naming[use](_framed(*parts))[:length].hex()
@@ -170,7 +168,7 @@ class Keyring:
         self, kid: str, verification_id: str, client: str, session: str | None, context: Mapping[str, str] | None
     ) -> bytes:
         """32 bytes for what a code is bound to. Absent differs from empty; the order of a context is free."""
-        bound = None if context is None else _framed(*_flat(context))
+        bound = None if context is None else _joined(_flat(context))
         return self._mac(kid, "binding")(_framed(verification_id, client, session, bound))
 
     def digest(self, kid: str, binding: bytes, code: str) -> bytes:
@@ -223,24 +221,13 @@ def _hkdf(secret: bytes, *use: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"otp-service v1" + _framed(*use)).derive(secret)
 
 
-def _framed(*parts: str | bytes | None) -> bytes:
-    """Each part with its length, so that ("a", "bc") and ("ab", "c") differ, and None differs from ""."""
-    framed = b""
-    for part in parts:
-        if part is None:
-            framed += b"\x00"
-        else:
-            raw = part.encode() if isinstance(part, str) else part
-            framed += _FRAMES[len(raw)] + raw if len(raw) < len(_FRAMES) else _frame(len(raw)) + raw
-    return framed
+def _framed(*parts: str | None) -> bytes:
+    return _joined(parts).encode()
 
 
-def _frame(length: int) -> bytes:
-    return b"\x01" + length.to_bytes(4, "big")
-
-
-_FRAMES = tuple(map(_frame, range(256)))
-"""Of almost everything that is framed: made once."""
+def _joined(parts: Iterable[str | None]) -> str:
+    """Each part behind its length, so that ("a", "bc") and ("ab", "c") differ, and None differs from ""."""
+    return "".join(["-" if part is None else f"{len(part)}:{part}" for part in parts])
 
 
 def _flat(context: Mapping[str, str]) -> list[str]:

@@ -137,11 +137,8 @@ def request_line(request_id: str, method: str, route: str, status: int, ms: floa
         _REQUESTS.info("request", **_said(request_id, method, route, status, ms, client, problem))
         return
     seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
-    _STDERR.write(
-        f'{{"request_id": "{request_id}", "method": {_word(method)}, "route": {_word(route)}, "status": {status}, '
-        f'"ms": {ms}, "client": {_word(client)}, "problem": {_word(problem)}, "event": "request", "level": "info", '
-        f'"timestamp": "{_to_the_second(seconds)}.{micros:06d}Z"}}\n'
-    )
+    before, after = _around(method, route, status, client, problem)
+    _STDERR.write(f'{{"request_id": "{request_id}{before}{ms}{after}{_to_the_second(seconds)}.{micros:06d}Z"}}\n')
 
 
 def quiet_request_line(
@@ -166,6 +163,13 @@ def _said(
 
 
 @lru_cache(maxsize=1000)
+def _around(method: str, route: str, status: int, client: str, problem: str) -> tuple[str, str]:
+    """What stands before and after `ms`."""
+    before = f'", "method": {_word(method)}, "route": {_word(route)}, "status": {status}, "ms": '
+    after = f', "client": {_word(client)}, "problem": {_word(problem)}, "event": "request", "level": "info"'
+    return before, f'{after}, "timestamp": "'
+
+
 def _word(value: str) -> str:
     """As a line holds it: routes, clients and problems are few."""
     return one_line(None, "", redact(None, "", {"": value}))[len('{"": ') : -1]
@@ -181,7 +185,6 @@ class _Stderr:
 
     writer: Writer | None = None
     level: int = logging.INFO
-
     def write(self, text: str) -> None:
         if self.writer:
             self.writer.put(text)

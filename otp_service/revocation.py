@@ -57,8 +57,10 @@ class HeededKeys:
     def _is_heard(self) -> bool:
         """Whether what is known may be gone by; asks where it is time to."""
         age = self._clock() - self._known_at
+        if age <= LOOK_SECONDS:
+            return True
         # One request asks; those beside it go by what is known, unless that is too old for anybody.
-        if age > LOOK_SECONDS and self._asking.acquire(blocking=age > GOOD_SECONDS):
+        if self._asking.acquire(blocking=age > GOOD_SECONDS):
             try:
                 now = self._clock()
                 if now - self._known_at > LOOK_SECONDS and now - self._failed_at > RETRY_SECONDS:

@@ -41,7 +41,7 @@ def verification(keyring: Keyring, id: str, row: Row, tries: Sequence[bytes] = (
         max_sends=row.max_sends,
         test=row.test,
         metadata=json.loads(metadata) if metadata else None,
-        tries=tuple(tried(encoded) for encoded in tries),
+        tries=tuple(map(tried, tries)),
     )
 
 

@@ -10,7 +10,8 @@ from redis.commands import CoreCommands
 
 from otp_service.store.cluster_lane import ClusterLane
 from otp_service.store.cluster_nodes import ClusterNodes
-from otp_service.store.lane import Asks, Lane, Words
+from otp_service.store.lane import Asks, Lane
+from otp_service.store.wire import Words
 
 _READINGS: Mapping[str, Any] = redis.Redis(protocol=2).response_callbacks
 """What redis-py makes of a raw reply, by its command."""

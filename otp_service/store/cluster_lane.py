@@ -17,8 +17,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.store.cluster_nodes import ClusterNodes, Master
 from otp_service.store.connection import Lost
-from otp_service.store.lane import Words, packed
 from otp_service.store.slots import slot_of as slot_of
+from otp_service.store.wire import Words, packed
 
 REFUSED_FOR = 1.0
 """Seconds for which what is refused so is asked again; then who asks gets 503. A request may take about two."""

@@ -1,9 +1,8 @@
 """`Lane`: bytes to Redis and replies back, for calls whose round trip must cost little more than its system calls.
 
-redis-py makes the connections (TLS, passwords, the master's address, limits on how many), and their replies are read
-by its parser; what it does around each single command costs as much as the command. A connection that has worked is
-kept here, and taken again without asking whether it is still good: one that is not says so by its first reply, and
-`Line` may ask once more.
+redis-py makes the connections: TLS, passwords, the master's address, limits on how many. One that has worked is kept
+here, and taken again without asking whether it is still good: one that is not says so by its first reply, and `Line`
+may ask once more.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import redis
-from hiredis import pack_command
-from redis.exceptions import ResponseError
 
-Words = Sequence[str | bytes | int]
+from otp_service.store.wire import Wire, Words, packed
 
 
 class Asks(Protocol):
@@ -28,64 +25,54 @@ class Asks(Protocol):
 
 
 class Lane:
-    """To one server. Threads share one; each has a connection of its own for its trip."""
+    """To one server. Threads share one; each has a wire of its own for its trip."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool: Any = client.connection_pool
-        self._idle: deque[Any] = deque()
+        self._idle: deque[Wire] = deque()
 
     def ask(self, commands: Sequence[Words]) -> list[Any]:
         return self.read(self.send(packed(commands)), len(commands))
 
-    def send(self, commands: bytes) -> Any:
-        """The connection on which they are under way: `read` from it, or `drop` it."""
-        connection = self._take()
+    def send(self, commands: bytes) -> Wire:
+        """On which they are under way: `read` from it, or `drop` it."""
+        wire = self._take()
         try:
-            connection.send_packed_command((commands,))
+            wire.send(commands)
         except BaseException:
-            self.drop(connection)
+            self.drop(wire)
             raise
-        return connection
+        return wire
 
-    def read(self, connection: Any, replies: int) -> list[Any]:
+    def read(self, wire: Wire, replies: int) -> list[Any]:
         try:
-            read = [_read(connection) for _ in range(replies)]
+            read = wire.read(replies)
         except BaseException:
-            self.drop(connection)
+            self.drop(wire)
             raise
-        self._idle.append(connection)
+        self._idle.append(wire)
         return read
 
-    def drop(self, connection: Any) -> None:
+    def drop(self, wire: Wire) -> None:
         """What is still to come must not pass for the answer to somebody else's question."""
-        connection.disconnect()
-        self._pool.release(connection)
+        self._give_back(wire)
         self.forget_idle()
 
     def forget_idle(self) -> None:
         """Where one was lost the others are old: the next to ask begin anew."""
         while self._idle:
             try:
-                connection = self._idle.pop()
+                wire = self._idle.pop()
             except IndexError:
                 return
-            connection.disconnect()
-            self._pool.release(connection)
+            self._give_back(wire)
 
-    def _take(self) -> Any:
+    def _take(self) -> Wire:
         try:
             return self._idle.pop()
         except IndexError:
-            return self._pool.get_connection()
+            return Wire(self._pool.get_connection())
 
-
-def packed(commands: Sequence[Words]) -> bytes:
-    """As they stand on the wire."""
-    return b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
-
-
-def _read(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except ResponseError as refusal:
-        return refusal
+    def _give_back(self, wire: Wire) -> None:
+        wire.close()
+        self._pool.release(wire.connection)

@@ -14,8 +14,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from otp_service.ports import StoreDown, StoreFull
 from otp_service.store.connection import Lost
 from otp_service.store.durability import AWAITED, require_replica
-from otp_service.store.lane import Asks, Words
+from otp_service.store.lane import Asks
 from otp_service.store.scripts import Script
+from otp_service.store.wire import Words
 
 _OUT_OF_MEMORY = "not allowed when used memory"
 """Redis 6.2 says it in the middle of another error, whose class says nothing."""
@@ -35,30 +36,30 @@ class Line:
     """Milliseconds that a replica has to confirm an awaited transition; 0: none is asked."""
 
     def run(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
-        return self._asked(name, lambda: self._evaluate(name, keys, arguments))
+        return self._asked(name, self._evaluate, name, keys, arguments)
 
     def run_each(self, calls: Sequence[tuple[str, Sequence[str], Arguments]]) -> list[Any]:
         """Scripts with their keys and arguments, in one round trip; of a cluster in one to each master."""
-        replies: list[Any] = self._asked(calls[0][0], lambda: self._evaluate_each(calls))
+        replies: list[Any] = self._asked(calls[0][0], self._evaluate_each, calls)
         return replies
 
     def call(self, *command: str) -> Any:
-        return self._asked(command[0], lambda: self._ask(*command))
+        return self._asked(command[0], self._ask, command)
 
     def call_each(self, commands: Sequence[Sequence[str]]) -> list[Any]:
         """In one round trip; of a cluster in one to each master."""
-        replies: list[Any] = self._asked(commands[0][0], lambda: _none_refused(self._ask_each(commands)))
+        replies: list[Any] = self._asked(commands[0][0], self._ask_all, commands)
         return replies
 
-    def _asked(self, name: str, ask: Callable[[], Any]) -> Any:
+    def _asked(self, name: str, ask: Callable[..., Any], *what: Any) -> Any:
         """Ask; once more when the reply is lost: what counts knows its request by a nonce, the rest may be repeated."""
         try:
             try:
-                return ask()
+                return ask(*what)
             except RedisTimeoutError:
                 raise  # a server that is silent now is not asked again on the person's time
             except RedisConnectionError:
-                return ask()
+                return ask(*what)
         except Lost as error:
             loss = StoreFull if _OUT_OF_MEMORY in str(error) else StoreDown
             raise loss(f"{name}: {type(error).__name__}") from error
@@ -67,14 +68,20 @@ class Line:
         script = self.scripts[name]
         ask = self._ask_replicated if self.replica_within and name in AWAITED else self._ask
         try:
-            return ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return ask(("EVALSHA", script.sha, len(keys), *keys, *arguments))
         except NoScriptError:
-            return ask("EVAL", script.text, len(keys), *keys, *arguments)
+            return ask(("EVAL", script.text, len(keys), *keys, *arguments))
 
-    def _ask(self, *words: str | bytes | int) -> Any:
+    def _ask(self, words: Words) -> Any:
         if self.lane is None:
             return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
-        return _none_refused(self.lane.ask([words]))[0]
+        reply = self.lane.ask((words,))[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def _ask_all(self, commands: Sequence[Arguments]) -> list[Any]:
+        return _none_refused(self._ask_each(commands))
 
     def _ask_each(self, commands: Sequence[Arguments]) -> list[Any]:
         """The replies, refusals among them."""
@@ -85,9 +92,9 @@ class Line:
             return pipeline.execute(raise_on_error=False)
         return self.lane.ask(commands)
 
-    def _ask_replicated(self, *words: str | bytes | int) -> Any:
+    def _ask_replicated(self, words: Words) -> Any:
         """A transition, and on the same connection whether a replica has it: one trip. Raises StoreDown if none has."""
-        replies = _none_refused(self._ask_each([words, ("WAIT", 1, self.replica_within)]))
+        replies = self._ask_all([words, ("WAIT", 1, self.replica_within)])
         require_replica(replies[1])
         return replies[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.crc import key_slot
 
-from otp_service.store.lane import Words
+from otp_service.store.wire import Words
 
 _KEYLESS = frozenset({"WAIT", "PING", "TIME"})
 

@@ -13,13 +13,14 @@ from otp_service.web.trace import TRACE, Trace
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_DEFAULT_HEADERS = (
-    ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Content-Type-Options", "nosniff"),
-)
+_DEFAULT_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 """For answers that do not say otherwise themselves."""
+_DEFAULTS = tuple(_DEFAULT_HEADERS.items())
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _GO_ELSEWHERE = ("Connection", "close")
@@ -40,11 +41,10 @@ class Edge:
 
         def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
             trace.status = int(status[:3])
-            present = {name for name, _ in headers}
-            defaults = [header for header in _DEFAULT_HEADERS if header[0] not in present]
-            if self._draining():
-                defaults.append(_GO_ELSEWHERE)
-            return start_response(status, [*headers, *defaults, ("X-Request-Id", trace.request_id)], exc_info)
+            own = _DEFAULT_HEADERS.keys() & dict(headers)
+            defaults = [item for item in _DEFAULT_HEADERS.items() if item[0] not in own] if own else _DEFAULTS
+            last = (_GO_ELSEWHERE,) if self._draining() else ()
+            return start_response(status, [*headers, *defaults, *last, ("X-Request-Id", trace.request_id)], exc_info)
 
         try:
             return self._inner(environ, begin)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from otp_service import codes, metrics
-from otp_service.calls import Asking, Checked, CheckRequest, Idempotency, Started
+from otp_service import metrics
+from otp_service.calls import Asking, Checked, Idempotency, Started
 from otp_service.errors import InvalidRequest, Problem
 from otp_service.policy import Client
 from otp_service.web import answers, json_body
@@ -76,14 +76,14 @@ def enable(verifier: Verifier, client: Client, request: Request) -> Response:
 
 def check(verifier: Verifier, client: Client, request: Request) -> Response:
     body = json_body.read(request)
-    asked = _folded(CheckBody.read(json_body.parse(body)))
+    asked = CheckBody.read(json_body.parse(body)).request()
     idempotency = _idempotency(request, body)
     return _checked(lambda: verifier.check(client, request.verification_id, asked, idempotency))
 
 
 def check_by_recipient(verifier: Verifier, client: Client, request: Request) -> Response:
     body = json_body.read(request)
-    asked = _folded(CheckByRecipientBody.read(json_body.parse(body)))
+    asked = CheckByRecipientBody.read(json_body.parse(body)).request()
     idempotency = _idempotency(request, body)
     return _checked(lambda: verifier.check_by_recipient(client, asked, idempotency))
 
@@ -98,11 +98,6 @@ def verify_token(verifier: Verifier, client: Client, request: Request) -> Respon
     asked = TokenBody.read(json_body.parse(body)).request()
     facts = verifier.verify_token(client, asked, _idempotency(request, body))
     return json_response(200, answers.token_json(facts), *_replayed(facts.replayed))
-
-
-def _folded(body: CheckBody) -> CheckRequest:
-    body.code = codes.normalize(body.code)
-    return body.request()
 
 
 def _checked(check: Callable[[], Checked]) -> Response:

@@ -7,7 +7,7 @@ import re
 from typing import Any, NoReturn
 
 from otp_service.errors import FieldError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
-from otp_service.web.exchange import Request
+from otp_service.web.exchange import JSON, Request
 
 MAX_BYTES = 64 * 1024
 
@@ -19,9 +19,9 @@ def read(request: Request) -> bytes:
 
     A body that says how long it is, and is too long, is not read at all.
     """
-    if request.content_type.partition(";")[0].strip().lower() != "application/json":
+    if request.content_type != JSON and request.content_type.partition(";")[0].strip().lower() != JSON:
         raise UnsupportedMediaType("Send the body as JSON, with the header `Content-Type: application/json`.")
-    if request.content_encoding.strip().lower() not in ("", "identity"):
+    if request.content_encoding and request.content_encoding.strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType("Send the body as it is: a compressed one (Content-Encoding) is not read.")
     if request.body_length is None:
         body = _up_to(request, MAX_BYTES + 1)
@@ -51,7 +51,7 @@ def parse(body: bytes) -> dict[str, Any]:
         _refuse("The body is empty; send a JSON object.")
     try:
         value = _DECODER.decode(body.decode())
-        if _SURROGATE_ESCAPE.search(body):
+        if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         _refuse(f"The body is not valid JSON: see line {error.lineno}, column {error.colno}.")
@@ -65,16 +65,15 @@ def parse(body: bytes) -> dict[str, Any]:
         _refuse("The body holds a number that is too long.")
     if not isinstance(value, dict):
         _refuse("The body must be a JSON object.")
-    return {name: given for name, given in value.items() if given is not None}
+    return value if None not in value.values() else {name: one for name, one in value.items() if one is not None}
 
 
 def _up_to(request: Request, size: int) -> bytes:
     """One `read` may give less than was asked for, so ask until nothing comes."""
-    parts: list[bytes] = []
-    while size > 0 and (part := request.body.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+    body = request.body.read(size) if size else b""
+    while 0 < len(body) < size and (part := request.body.read(size - len(body))):
+        body += part
+    return body
 
 
 def _too_large() -> PayloadTooLarge:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
+from otp_service import codes
 from otp_service.calls import Asking, CheckRequest, ResendRequest, StartRequest, TokenRequest
 from otp_service.errors import InvalidRequest
 from otp_service.web.field_errors import CONTROL_FREE, LANGUAGE_TAG, field_errors
@@ -142,7 +143,7 @@ class CheckBody(Body):
     device: Opaque | None = Field(None, description="Your stable id of the browser or handset.")
 
     def request(self) -> CheckRequest:
-        return CheckRequest(**self.__dict__)
+        return CheckRequest(codes.normalize(self.code), self.session, self.context, self.purpose, self.to, self.device)
 
 
 class CheckByRecipientBody(CheckBody):

@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from otp_service.store.cluster_lane import ClusterLane, slot_of
 from otp_service.store.cluster_nodes import Master
-from otp_service.store.lane import packed
+from otp_service.store.wire import packed
 
 EVER = 30.0
 """Seconds: longer than any of these tests asks again."""
