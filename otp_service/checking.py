@@ -55,7 +55,7 @@ class Checking:
             raise snapshot.disabled(self._keyring, id.text, result)
         if isinstance(result.guard, Approval):
             self._guard.approved(result.guard)
-        done = Done(id.text, result._replace(guard=None) if result.guard else result)
+        done = Done(id.text, result)
         if result.result == "mismatch":
             if result.attempts == 1:
                 self._brake.failed(client.name)

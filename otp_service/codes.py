@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 import unicodedata
+from os import urandom
 
 from otp_service.errors import FieldError, InvalidRequest
 from otp_service.macs import Mac
@@ -20,7 +20,7 @@ _CODE = re.compile(r"[0-9]{6,10}")
 
 
 def new_seed() -> bytes:
-    return secrets.token_bytes(SEED_BYTES)
+    return urandom(SEED_BYTES)
 
 
 def derive(mac: Mac, verification_id: str, seed: bytes, counter: int, length: int) -> str:

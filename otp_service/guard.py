@@ -23,15 +23,20 @@ MASKS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that the guard has against a send, for whoever logs and measures; it names no number."""
+    """Something that the guard has against a send, for whoever logs and measures."""
 
     level: Level
     suspicion: Suspicion
     mode: Mode
-    where: str
-    """The region, and the prefix, masked."""
+    to: Recipient = field(repr=False)
     began: str = ""
     """What decided, as `approved/ended`, when a block of the prefix began with this very send."""
+
+    @property
+    def where(self) -> str:
+        """The region, and the prefix, masked."""
+        region = self.to.region
+        return region if self.level is Level.COUNTRY else f"{region} {pumping.prefix_mask(self.to)}"
 
 
 def _unheard(finding: Finding) -> None:
@@ -142,8 +147,7 @@ class Guard:
                 self._notes.sends[to.region, ends] += 1
 
     def _tell(self, to: Recipient, level: Level, suspicion: Suspicion, began: str = "") -> None:
-        where = to.region if level is Level.COUNTRY else f"{to.region} {pumping.prefix_mask(to)}"
-        self.tell(Finding(level, suspicion, self.rules.mode, where, began))
+        self.tell(Finding(level, suspicion, self.rules.mode, to, began))
 
     def approved(self, approval: Approval) -> None:
         """Note an approval of a verification whose sends the guard has heard of."""

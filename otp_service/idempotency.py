@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import Callable
+from os import urandom
 from typing import Any, NamedTuple
 
 from otp_service import base64url
@@ -32,7 +32,7 @@ class Done(NamedTuple):
 
 def new_nonce() -> str:
     """Names one request: asked again with the same nonce, a script gives its first answer."""
-    return base64url.encode(secrets.token_bytes(NONCE_BYTES))
+    return base64url.encode(urandom(NONCE_BYTES))
 
 
 def once(
@@ -90,7 +90,7 @@ def _claim(store: Store, keyring: Keyring, client: str, idempotency: Idempotency
 
 
 def _encode(done: Done) -> bytes:
-    return json.dumps([done.id, done.row._asdict()], default=_packed, separators=(",", ":")).encode()
+    return json.dumps([done.id, done.row._asdict() | {"guard": None}], default=_packed, separators=(",", ":")).encode()
 
 
 def _packed(value: bytes) -> dict[str, str]:

@@ -7,9 +7,9 @@ does not: it names things in Redis (recipients, scopes, addresses), and another 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from os import urandom
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -179,7 +179,7 @@ class Keyring:
 
     def seal(self, kid: str, verification_id: str, field: str, text: str) -> bytes:
         """AES-256-GCM, bound to the record and the field: a value moved elsewhere does not open."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = urandom(NONCE_BYTES)
         return nonce + self._cipher(kid).encrypt(nonce, text.encode(), _framed(verification_id, field))
 
     def unseal(self, kid: str, verification_id: str, field: str, sealed: bytes) -> str:

@@ -185,6 +185,7 @@ class _Stderr:
 
     writer: Writer | None = None
     level: int = logging.INFO
+
     def write(self, text: str) -> None:
         if self.writer:
             self.writer.put(text)

@@ -50,6 +50,15 @@ def _checks(purpose: str, result: str) -> Counter:
     return CHECKS.labels(purpose, result)
 
 
+@lru_cache(maxsize=64)
+def _pumping(level: str, mode: str) -> Counter:
+    return PUMPING.labels(level, mode)
+
+
+def count_pumping(level: str, mode: str) -> None:
+    _pumping(level, mode).inc()
+
+
 def count_check(verification: Verification | None, result: str) -> None:
     """`result` is `approved` or a problem's name. The purpose is the verification's: a caller's word has no bound."""
     _checks(verification.purpose if verification else "unknown", result).inc()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from otp_service import codes, recipient, snapshot
+from otp_service import base64url, codes, recipient, snapshot
 from otp_service.admission import Admission
 from otp_service.availability import Availability
 from otp_service.calls import Asking, ResendRequest, StartRequest
@@ -77,6 +76,7 @@ class Sending:
         self._charging = Charging(store, keyring, rules)
         self._recipient_windows = window_terms(rules.limits.recipient)
         self._prefix_windows = window_terms(rules.limits.prefix)
+        self._channel_windows = {rule.name: window_terms(rule.recipient_windows) for rule in rules.channels}
 
     def start(self, client: Client, request: StartRequest, to: Recipient, nonce: str) -> Done:
         """A new verification, or the pending one sent again. Raises RateLimited, Unavailable."""
@@ -84,7 +84,7 @@ class Sending:
         test = self._test_number(to.e164)
         if test:
             self._still_a_test(test)
-        id = self._keyring.new_id(to.e164, to.prefix, base64.urlsafe_b64decode(nonce))
+        id = self._keyring.new_id(to.e164, to.prefix, base64url.decode(nonce))
         route = self._route(client.name, request.purpose, to, request.channel)
         if not test:
             self._challenge(client, request, nonce, self._suspect(client, to))
@@ -209,8 +209,8 @@ class Sending:
             max_sends=policy.max_sends,
             outbox_max=self._rules.outbox_max,
             queue=test is None,
-            route=tuple(rule.name for rule in route),
-            channel_windows=tuple((rule.name, window_terms(rule.recipient_windows)) for rule in refusing),
+            route=tuple([rule.name for rule in route]),
+            channel_windows=tuple([(rule.name, self._channel_windows[rule.name]) for rule in refusing]),
             request_id=asking.request_id,
             wait=asking.wait > 0,
         )
@@ -253,15 +253,13 @@ class Sending:
         return terms._replace(guard=replace(terms.guard, excused=True))
 
     def _noted(self, to: Recipient, result: Sent) -> Sent:
-        """The same, after the guard was told what the store made of a send; no part of it belongs to the answer."""
+        """The same, after the guard was told what the store made of a send."""
         if isinstance(result, Suspicious):
             self._guard.sent(to, result.guarded)
         elif isinstance(result, Refused) and result.guard:
             self._guard.sent(to, result.guard)
-            return replace(result, guard=None)
         elif isinstance(result, Row) and isinstance(result.guard, Guarded):
             self._guard.sent(to, result.guard, result.expires)
-            return result._replace(guard=None)
         return result
 
     def _done(self, id: VerificationId, result: Row | Refused | Disabled) -> Done:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import secrets
 import traceback
 from dataclasses import dataclass
+from os import urandom
 
 import structlog
 
@@ -52,7 +52,7 @@ class Trace:
         """A caller's `X-Request-Id` is taken over only if it is plainly no secret; else there is a fresh one."""
         known = request_id is not None and _REQUEST_ID.fullmatch(request_id)
         return cls(
-            request_id=request_id if known and request_id else secrets.token_hex(8),
+            request_id=request_id if known and request_id else urandom(8).hex(),
             method=method if method in _METHODS else "OTHER",
         )
 

@@ -40,9 +40,12 @@ class Announcer:
 
 
 def announce_finding(finding: Finding) -> None:
-    metrics.PUMPING.labels(finding.level, finding.mode).inc()
-    said = {"level": finding.level, "mode": finding.mode, "where": finding.where}
+    metrics.count_pumping(finding.level, finding.mode)
     if finding.began:
-        _LOG.warning("the sends to a prefix look pumped", **said, approved=finding.began)
+        _LOG.warning("the sends to a prefix look pumped", **_said(finding), approved=finding.began)
     elif (unsaid := _SELDOM.say(time.monotonic(), finding.level, finding.suspicion)) is not None:
-        _LOG.warning("a send looks pumped", **said, reason=finding.suspicion, unsaid=unsaid)
+        _LOG.warning("a send looks pumped", **_said(finding), reason=finding.suspicion, unsaid=unsaid)
+
+
+def _said(finding: Finding) -> dict[str, str]:
+    return {"level": finding.level, "mode": finding.mode, "where": finding.where}
