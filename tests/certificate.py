@@ -33,6 +33,8 @@ class Certificate:
         public = certificate.public_bytes(serialization.Encoding.PEM)
         path = folder / "gateway.pem"
         path.write_bytes(private + public)
+        self.public = folder / "gateway.crt"
+        self.public.write_bytes(public)
         self.server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.server.load_cert_chain(path)
         self.trusting_client = ssl.create_default_context(cadata=public.decode())
