@@ -79,6 +79,19 @@ def act_once(
     return False
 
 
+def refuse_other(store: Store, keyring: Keyring, client: str, idempotency: Idempotency | None) -> None:
+    """For a call that changes nothing, whose answer is not kept: its key must not be another request's.
+
+    Raises IdempotencyMismatch.
+    """
+    if idempotency is None:
+        return
+    nonce = new_nonce()
+    name, _, claim = _claim(store, keyring, client, idempotency, nonce)
+    if claim.nonce == nonce:
+        store.release(name, nonce)
+
+
 def _claim(store: Store, keyring: Keyring, client: str, idempotency: Idempotency, nonce: str) -> tuple[str, str, Claim]:
     """The key's name, the request's, and who holds it."""
     name = keyring.idempotency(client, idempotency.key)

@@ -46,6 +46,7 @@ from otp_service.verification import Delivery
 MAX_WAIT_SECONDS = 5.0
 """RFC 7240 §4.3 leaves the bound of `Prefer: wait` to the server."""
 
+_NO_END = 1_000_000
 _MOVES = 8
 """How often a send follows a pending verification that others move under it before it gives up."""
 
@@ -206,7 +207,7 @@ class Sending:
             prefix_windows="" if test else self._prefix_windows,
             disable_after=self._rules.limits.disable_after,
             cooldowns="0" if test else _cooldowns(policy.cooldown),
-            max_sends=policy.max_sends,
+            max_sends=_NO_END if test else policy.max_sends,
             outbox_max=self._rules.outbox_max,
             queue=test is None,
             route=tuple([rule.name for rule in route]),

@@ -73,7 +73,7 @@ def kid_of(text: str) -> str:
 
 
 def read(text: str, key: bytes, now: int) -> Token:
-    """The facts of a genuine token at `now` (seconds). Raises TokenInvalid, TokenExpired.
+    """The facts of a genuine token at `now` (seconds), which may have expired. Raises TokenInvalid.
 
     base64 has several spellings of one value; only the one that `mint` writes is a token.
     """
@@ -84,9 +84,13 @@ def read(text: str, key: bytes, now: int) -> Token:
         raise invalid() from error
     if not hmac.compare_digest(mint(kid_of(text), key, token), text) or token.approved_at > now + TOKEN_LEEWAY_SECONDS:
         raise invalid()
+    return token
+
+
+def refuse_expired(token: Token, now: int) -> None:
+    """Raises TokenExpired. Last, as whom a token is for is no business of those whom it is not for."""
     if token.expires_at <= now:
         raise TokenExpired("The token has expired; the person needs a new code.")
-    return token
 
 
 def invalid() -> TokenInvalid:

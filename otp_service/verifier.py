@@ -32,7 +32,7 @@ from otp_service.errors import (
     TokenUsed,
     Unavailable,
 )
-from otp_service.idempotency import Done, act_once, once
+from otp_service.idempotency import Done, act_once, once, refuse_other
 from otp_service.keyring import Keyring, SealBroken, VerificationId
 from otp_service.policy import Client, Rules
 from otp_service.ports import AuditTrail, Full, Missing, Store, StoreDown, StoreFull, Suppressed
@@ -113,10 +113,11 @@ class Verifier:
             view = self._store.view(id, client.name)
             return snapshot.verification(self._keyring, id.text, view.row, view.tries)
 
-    def lookup(self, client: Client, to: str) -> tuple[Verification, ...]:
+    def lookup(self, client: Client, to: str, idempotency: Idempotency | None = None) -> tuple[Verification, ...]:
         """This client's latest verifications of a recipient, ended ones included, newest first: for support."""
         number = self._admission.recipient(to)
         with _CLOSED:
+            refuse_other(self._store, self._keyring, client.name, idempotency)
             return tuple(self._remembered(client, self._store.recent(*self._owned(client, number))))
 
     def _remembered(self, client: Client, ids: Sequence[str]) -> Iterator[Verification]:
@@ -208,17 +209,19 @@ class Verifier:
         """Is this token genuine, and for this client, purpose, recipient, session and context; use it up if asked."""
         self._admission.purpose(client, request.purpose)
         to = self._admission.recipient(request.to)
-        kid = tokens.kid_of(request.token)
-        if kid not in self._keyring.kids:
-            raise tokens.invalid()
-        key = self._keyring.token_key(kid, client.name, request.purpose)
 
         def transition(nonce: str) -> Done:
-            token = tokens.read(request.token, key, self._store.now() // 1000)
+            kid = tokens.kid_of(request.token)
+            if kid not in self._keyring.kids:
+                raise tokens.invalid()
+            key = self._keyring.token_key(kid, client.name, request.purpose)
+            now = self._store.now() // 1000
+            token = tokens.read(request.token, key, now)
             bound = (tokens.bind(key, "session", request.session), tokens.bind(key, "context", request.context))
             id = self._keyring.parse_id(token.verification_id)
             if id is None or (token.to, token.session, token.context) != (tokens.bind(key, "to", to.e164), *bound):
                 raise tokens.invalid()
+            tokens.refuse_expired(token, now)
             try:
                 row = self._store.use_token(id, client.name, token.id, nonce, request.consume)
             except Missing:

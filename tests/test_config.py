@@ -565,3 +565,8 @@ class TestPumping:
     def test_says_what_to_write(self, table: dict[str, Any], told: str) -> None:
         """Each key by its name."""
         assert told in refusal(pumping=table)
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:9000", "0.0.0.0:9000"])
+def test_two_servers_dont_share_an_address(bind: str) -> None:
+    assert "service.admin_bind: it is the address of service.bind" in refusal(service__bind=bind)

@@ -18,6 +18,7 @@ from otp_service.errors import (
     NotFound,
     Problem,
     RateLimited,
+    TokenInvalid,
     TokenUsed,
     Unavailable,
 )
@@ -186,6 +187,25 @@ def test_the_same_key_for_another_request_is_refused_and_does_nothing(world: Wor
         world.start(purpose="signup", idempotency=other)
     assert queued(world) == 1
     assert world.start(idempotency=key()).replayed
+
+
+def test_a_look_up_has_no_answer_of_its_own_to_keep_and_takes_nobody_elses_key(world: World) -> None:
+    started = world.start(idempotency=key())
+    with pytest.raises(IdempotencyMismatch):
+        world.verifier.lookup(SHOP, NUMBER, key(path="/v1/verifications/lookup"))
+    for _ in range(2):
+        found = world.verifier.lookup(SHOP, NUMBER, key("look", path="/v1/verifications/lookup"))
+        assert [one.id for one in found] == [started.verification.id]
+    assert world.start(purpose="signup", idempotency=key("look")).created
+
+
+def test_a_token_of_no_key_of_ours_takes_nobody_elses_key_either(world: World) -> None:
+    world.start(idempotency=key())
+    asked = TokenRequest("x.y.z", "login", NUMBER)
+    with pytest.raises(IdempotencyMismatch):
+        world.verifier.verify_token(SHOP, asked, key(path="/v1/tokens/verify"))
+    with pytest.raises(TokenInvalid):
+        world.verifier.verify_token(SHOP, asked, key("free", path="/v1/tokens/verify"))
 
 
 def test_another_clients_key_is_its_own(world: World) -> None:

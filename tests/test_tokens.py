@@ -10,6 +10,7 @@ import string
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +113,17 @@ def test_a_token_lives_its_ten_minutes_and_no_second_more(world: World) -> None:
     world.move_clock(0.001)
     with pytest.raises(TokenExpired):
         verify(world, token)
+
+
+@pytest.mark.parametrize(
+    "other", [{"session": "x"}, {"session": None}, {"context": {"amount": "2"}}, {"to": "+8613800138001"}]
+)
+def test_an_expired_token_is_told_as_that_to_nobody_whom_it_was_not_for(world: World, other: dict[str, Any]) -> None:
+    token = approved(world, **BOUND)
+    world.move_clock(601)
+    refused(lambda: verify(world, token, **BOUND | other))
+    with pytest.raises(TokenExpired):
+        verify(world, token, **BOUND)
 
 
 def test_a_token_of_a_record_that_is_gone_is_not_valid(world: World) -> None:
@@ -334,11 +346,10 @@ def test_a_node_whose_clock_is_ahead_by_seconds_is_believed_and_by_more_is_not(a
 
 
 def test_a_token_expires_at_its_second_and_not_before() -> None:
-    text = tokens.mint("a", KEY, TOKEN)
-    assert tokens.read(text, KEY, TOKEN.expires_at - 1) == TOKEN
+    tokens.refuse_expired(TOKEN, TOKEN.expires_at - 1)
     for late in (0, 1, 10**9):
         with pytest.raises(TokenExpired):
-            tokens.read(text, KEY, TOKEN.expires_at + late)
+            tokens.refuse_expired(TOKEN, TOKEN.expires_at + late)
 
 
 # --- offline ----------------------------------------------------------------------------------------------------------
@@ -362,6 +373,22 @@ def test_a_client_with_its_key_verifies_offline_with_nothing_but_hmac(world: Wor
     assert facts["s"] == spelt(mac(key, b"session\0s")[:16])
     assert facts["c"] == spelt(mac(key, b"context\x006:amount1:1")[:16])
     assert facts["e"] - facts["a"] == 600
+
+
+def test_what_the_documents_show_checks_a_token_offline(world: World) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "behaviour.md").read_text()
+    shown: dict[str, Any] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], shown)
+    token, unbound = approved(world, session="s"), approved(world, purpose="signup")
+    keys = {kid: world.keyring.token_key(kid, "shop", "login") for kid in world.keyring.kids}
+    assert shown["is_good"](token, keys, NUMBER, "s")
+    assert not shown["is_good"](token, keys, NUMBER)
+    assert not shown["is_good"](token, keys, NUMBER, "t")
+    assert not shown["is_good"](token, keys, "+8613800138001", "s")
+    assert not shown["is_good"](token, {}, NUMBER, "s")
+    assert not shown["is_good"](unbound, keys, NUMBER)
+    keys = {kid: world.keyring.token_key(kid, "shop", "signup") for kid in world.keyring.kids}
+    assert shown["is_good"](unbound, keys, NUMBER)
 
 
 def test_a_bound_value_tells_kind_and_absence_apart() -> None:

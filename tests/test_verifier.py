@@ -662,6 +662,11 @@ def test_a_test_number_has_no_cooldown_and_fills_no_window(server: Server) -> No
     assert world.start(OTHER_NUMBER, client_ip="192.0.2.1").created
 
 
+def test_a_test_number_may_be_started_again_and_again_without_a_check(world: World) -> None:
+    with_test_number(world, TODAY + timedelta(days=1))
+    assert len({world.start().verification.id for _ in range(12)}) == 1
+
+
 def test_a_test_number_is_refused_after_its_last_day(world: World) -> None:
     with_test_number(world, TODAY)
     assert world.start().verification.test

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from otp_service.config.model import Config
 
 
+_EVERY_HOST = {"", "0.0.0.0", "::"}  # noqa: S104
+
+
 def contradictions(config: Config) -> Iterator[str]:
     yield from _twins("channels", config.channels)
     yield from _twins("clients", config.clients)
@@ -38,9 +41,16 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _listeners(config)
     yield from _challenged(config)
     yield from _templates(config)
+    yield from _addresses(config)
     yield from _carried(config)
     for channel in config.channels:
         yield from _texts(config, channel)
+
+
+def _addresses(config: Config) -> Iterator[str]:
+    api, admin = config.service.bind, config.service.admin_bind
+    if api.port == admin.port != 0 and (api.host == admin.host or {api.host, admin.host} & _EVERY_HOST):
+        yield "service.admin_bind: it is the address of service.bind; write another port"
 
 
 def _twins(kind: str, items: Sequence[ChannelSection | Client | WebhookSection]) -> Iterator[str]:

@@ -24,7 +24,10 @@ _DEFAULTS = tuple(_DEFAULT_HEADERS.items())
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _GO_ELSEWHERE = ("Connection", "close")
-"""Said while draining: a connection that is kept alive would bring the next request here, at the worst moment."""
+"""Said while draining: a connection that is kept alive would bring the next request here, at the worst moment. And said
+with a refusal of a large body: what of it was not read may stand in the way of the next request."""
+_LARGE = 8192
+"""Bytes; less than that the server takes from the connection by itself."""
 
 
 class Edge:
@@ -43,7 +46,7 @@ class Edge:
             trace.status = int(status[:3])
             own = _DEFAULT_HEADERS.keys() & dict(headers)
             defaults = [item for item in _DEFAULT_HEADERS.items() if item[0] not in own] if own else _DEFAULTS
-            last = (_GO_ELSEWHERE,) if self._draining() else ()
+            last = (_GO_ELSEWHERE,) if self._draining() or (trace.status >= 400 and _is_large(environ)) else ()
             return start_response(status, [*headers, *defaults, *last, ("X-Request-Id", trace.request_id)], exc_info)
 
         try:
@@ -52,6 +55,11 @@ class Edge:
             return respond(trace.unforeseen(error), begin)
         finally:
             trace.end(time.perf_counter() - began)
+
+
+def _is_large(environ: WSGIEnvironment) -> bool:
+    length: str = environ.get("CONTENT_LENGTH") or ""
+    return "HTTP_TRANSFER_ENCODING" in environ or len(length) > 18 or (length.isdecimal() and int(length) > _LARGE)
 
 
 def respond(response: Response, start_response: StartResponse) -> list[bytes]:

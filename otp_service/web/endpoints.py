@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from otp_service import metrics
 from otp_service.calls import Asking, Checked, Idempotency, Started
-from otp_service.errors import InvalidRequest, Problem
+from otp_service.errors import FieldError, InvalidRequest, Problem
 from otp_service.policy import Client
 from otp_service.web import answers, json_body
 from otp_service.web.exchange import Request, Response, json_response
@@ -61,8 +61,9 @@ def resend(verifier: Verifier, client: Client, request: Request) -> Response:
 
 
 def lookup(verifier: Verifier, client: Client, request: Request) -> Response:
-    asked = LookupBody.read(json_body.parse(json_body.read(request)))
-    found = verifier.lookup(client, asked.to)
+    body = json_body.read(request)
+    asked = LookupBody.read(json_body.parse(body))
+    found = verifier.lookup(client, asked.to, _idempotency(request, body))
     return json_response(200, answers.lookup_json(found))
 
 
@@ -131,5 +132,6 @@ def _idempotency(request: Request, body: bytes) -> Idempotency | None:
     if key is None:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest("The header Idempotency-Key must be 1 to 255 printable ASCII characters.")
+        detail = "The header Idempotency-Key must be 1 to 255 printable ASCII characters."
+        raise InvalidRequest(detail, errors=[FieldError("", detail)])
     return Idempotency(key, request.path, body)

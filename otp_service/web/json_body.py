@@ -15,7 +15,7 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read(request: Request) -> bytes:
-    """The body's bytes, at most `MAX_BYTES` of them. Raises UnsupportedMediaType, PayloadTooLarge.
+    """The body's bytes, at most `MAX_BYTES` of them. Raises UnsupportedMediaType, PayloadTooLarge, InvalidRequest.
 
     A body that says how long it is, and is too long, is not read at all.
     """
@@ -27,6 +27,8 @@ def read(request: Request) -> bytes:
         body = _up_to(request, MAX_BYTES + 1)
     elif request.body_length <= MAX_BYTES:
         body = _up_to(request, request.body_length)
+        if len(body) < request.body_length:
+            _refuse("The body ends before its Content-Length; nothing was done with what came of it.")
     else:
         raise _too_large()
     if len(body) > MAX_BYTES:
@@ -39,7 +41,8 @@ def read_optional(request: Request) -> bytes:
     # A bare `curl -X POST` says nothing about a length: only reading tells whether there is something.
     if not request.content_type and (request.body_length == 0 or not request.body.read(1)):
         return b"{}"
-    return read(request) or b"{}"
+    # A chunked body that says what it is and holds nothing was cut off.
+    return read(request) if request.body_length is None else read(request) or b"{}"
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -150,7 +150,6 @@ CALLS = (
         answer=answers.LookupJson,
         problems=(errors.InvalidRecipient,),
         body=LookupBody,
-        keyed=False,
     ),
     Call(
         "POST",

@@ -64,8 +64,8 @@ class FakeVerifier:
         self._note("cancel", client, verification_id)
         return self.shown._replace(status=Status.CANCELED)
 
-    def lookup(self, client, to):
-        self._note("lookup", client, to)
+    def lookup(self, client, to, idempotency=None):
+        self._note("lookup", client, to, idempotency)
         return (self.shown._replace(tries=(A_TRY,)), self.shown)
 
     def enable(self, client, to, idempotency=None):

@@ -271,3 +271,25 @@ def test_t52_a_plain_but_odd_idempotency_key_is_only_text(api, key):
     """T52."""
     assert api.post("/v1/verifications", START, Idempotency_Key=key).status_code == 201
     assert api.verifier.asked[0][3].key == key
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/verifications", "/v1/verifications/ver_1/resend", "/v1/verifications/ver_1/check"]
+)
+def test_a_body_that_ends_before_its_length_does_nothing(api, path):
+    """It was cut off; what came of it may be whole JSON, or nothing."""
+    for body in (b"", json.dumps(START).encode()):
+        environ = {
+            "wsgi.input": io.BytesIO(body),
+            "CONTENT_LENGTH": str(len(body) + 9),
+            "CONTENT_TYPE": "application/json",
+        }
+        answer = api.http.post(path, headers={"Authorization": f"Bearer {api.key}"}, environ_overrides=environ)
+        assert "Content-Length" in refused(api, answer)["detail"]
+
+
+def test_a_chunked_body_of_which_nothing_came_is_no_empty_one(api):
+    environ = {"wsgi.input": io.BytesIO(b""), "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    headers = {"Authorization": f"Bearer {api.key}", "Content-Type": "application/json"}
+    answer = api.http.post("/v1/verifications/ver_1/resend", headers=headers, environ_overrides=environ)
+    refused(api, answer)

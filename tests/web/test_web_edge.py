@@ -225,3 +225,19 @@ def test_only_draining_takes_a_process_out_of_the_balancer(api, draining, up, st
     api.draining, api.verifier.up = draining, up
     answer = api.get("/readyz")
     assert (answer.status_code, answer.json) == (status, body)
+
+
+@pytest.mark.parametrize(("size", "says"), [(100, None), (8192, None), (8193, "close"), (70_000, "close")])
+def test_a_refusal_of_a_large_body_ends_the_connection(api, size, says):
+    """What of it was not read would stand in the way of the next request."""
+    answer = api.call("POST", "/v1/verifications", b" " * size)
+    assert answer.status_code in (400, 413)
+    assert answer.headers.get("Connection") == says
+    answer = api.call("POST", "/v1/verifications", b" " * size, Authorization="Bearer none")
+    assert (answer.status_code, answer.headers.get("Connection")) == (401, says)
+
+
+def test_a_large_body_that_is_taken_ends_nothing(api):
+    body = json.dumps(START).encode() + b" " * 9000
+    answer = api.call("POST", "/v1/verifications", body)
+    assert (answer.status_code, answer.headers.get("Connection")) == (201, None)
