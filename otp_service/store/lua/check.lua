@@ -6,58 +6,58 @@
 --       ('' = off), then kid, digest of each secret key
 local k = {record = KEYS[1], due = KEYS[2], events = KEYS[3], failures = KEYS[4], own_failures = KEYS[5],
   devices = KEYS[6], failed = KEYS[7], prefix = KEYS[8], approved = KEYS[9], guard = KEYS[10]}
-local record = k.record
 local nonce, id, client, purpose, bindings, wrong, windows, disable_after, device, braked, length, guard =
   unpack(ARGV, 1, 12)
 local now = clock()
-go_on_without_memory(record)
+go_on_without_memory(k.record)
 
-local r = redis.call('HMGET', record, F.client, F.bindings, F.code_length, F.purpose, F.kid, F.valid_from, F.valid_to)
-if r[1] ~= client then return {'missing'} end
-local again = replay(record, nonce)
+local r = read(k)
+if r[F.client] ~= client then return {'missing'} end
+local again = replay(k, nonce)
 if again then return again end
-local bound = r[2] or ''
+local bound = r[F.bindings] or ''
 if bound ~= bindings then return {'unbound', bound} end
-if r[3] ~= length then return {'length', r[3]} end
+if r[F.code_length] ~= length then return {'length', r[F.code_length]} end
 local status = status_of(k, id, now)
-if status ~= 'pending' then return snapshot(status, now, record) end
-if is_disabled(k.failed, disable_after) then return {'disabled', snapshot('pending', now, record)} end
+if status ~= 'pending' then return snapshot(status, now, r) end
+local failed = redis.call('GET', k.failed)
+if is_disabled(failed, disable_after) then return {'disabled', snapshot('pending', now, r)} end
 local known = is_known(k.devices, device, now)
 local failures = known and k.own_failures or k.failures
 local limit, wait = 'failures', wait_for(failures, now, windows)
 if not known and tonumber(braked) > wait then limit, wait = 'client', tonumber(braked) end
-if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, record)} end
+if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, r)} end
+
+local digest
+for i = 13, #ARGV, 2 do
+  if ARGV[i] == r[F.kid] then digest = ARGV[i + 1] end
+end
+-- The caller lacks this record's key: a right code would look wrong to it.
+if not digest then return snapshot(status, now, r) end
+
+local right = false
+if wrong ~= '1' and (purpose == '' or purpose == r[F.purpose]) then
+  for counter = tonumber(r[F.valid_from] or 0), tonumber(r[F.valid_to] or 0) do
+    right = right or r['d' .. int(counter)] == digest
+  end
+end
 
 -- The nonces of the sends: the windows know them by these.
-local function sends_of(record)
-  local nonces, fields = {}, redis.call('HGETALL', record)
-  for i = 1, #fields, 2 do
-    local sent = string.find(fields[i + 1], '^[cr] ')
-    if sent and string.sub(fields[i], 1, 2) == 'r:' then nonces[#nonces + 1] = string.sub(fields[i], 3) end
+local function sends_of()
+  local nonces = {}
+  for name, value in pairs(r) do
+    local nonce = string.match(name, '^r:(.*)')
+    if nonce and string.find(value, '^[cr] ') then nonces[#nonces + 1] = nonce end
   end
   return nonces
 end
 
-local digest
-for i = 13, #ARGV, 2 do
-  if ARGV[i] == r[5] then digest = ARGV[i + 1] end
-end
--- The caller lacks this record's key: a right code would look wrong to it.
-if not digest then return snapshot(status, now, record) end
-
-local right = false
-if wrong ~= '1' and (purpose == '' or purpose == r[4]) then
-  for counter = tonumber(r[6] or 0), tonumber(r[7] or 0) do
-    right = right or redis.call('HGET', record, 'd' .. int(counter)) == digest
-  end
-end
-
 if right then
-  redis.call('HSET', record, F.approved, int(now), F.token, nonce)
+  put(k, {F.approved, int(now), F.token, nonce})
   finish(k, id, now, 'approved')
-  redis.call('DEL', k.failed)
+  if failed then redis.call('DEL', k.failed) end
   -- Nobody's handset is behind a test number.
-  if not redis.call('HGET', record, F.test) then
+  if not r[F.test] then
     redis.call('SET', k.approved, '1', 'PX', KNOWN)
     if device ~= '' then
       redis.call('ZADD', k.devices, int(now), device)
@@ -66,18 +66,20 @@ if right then
       redis.call('DEL', k.own_failures)
     end
   end
-  local sends = sends_of(record)
+  local sends = sends_of()
   if #sends > 0 then redis.call('ZREM', k.prefix, unpack(sends)) end
-  local s = remember('approved', now, record, nonce)
-  s[4], s[5] = redis.call('HGET', record, F.buckets) or '', sends
+  local s = remember(k, 'approved', now, nonce)
+  write_down(k)
+  s[4], s[5] = r[F.buckets] or '', sends
   s[6] = guard_approved(k, now, guard)
   return s
 end
-local attempts = redis.call('HINCRBY', record, F.attempts, 1)
+local attempts = (r[F.attempts] or 0) + 1
+put(k, {F.attempts, int(attempts)})
 count_in(failures, now, windows, nonce)
 redis.call('INCR', k.failed)
 redis.call('PEXPIRE', k.failed, FAILED)
-if attempts >= tonumber(redis.call('HGET', record, F.max_attempts)) then
-  finish(k, id, now, 'exhausted')
-end
-return remember('mismatch', now, record, nonce)
+if attempts >= tonumber(r[F.max_attempts]) then finish(k, id, now, 'exhausted') end
+local s = remember(k, 'mismatch', now, nonce)
+write_down(k)
+return s

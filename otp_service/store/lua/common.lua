@@ -39,52 +39,94 @@ local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat
 -- written before. This writes nothing. What proves, carries or ends a verification goes on; what starts one does not.
 local function go_on_without_memory(hash) redis.call('HDEL', hash, '') end
 
-local function snapshot(result, now, record)
-  local fields = redis.call('HMGET', record, unpack(FIELDS))
+-- The record, read once into `k.r`: its fields by name, all of them text. What is 0 or empty has no field.
+local function read(k)
+  local fields, r = redis.call('HGETALL', k.record), {}
+  for n = 1, #fields, 2 do r[fields[n]] = fields[n + 1] end
+  k.r, k.kept, k.gone, k.ended = r, {}, {}, nil
+  return r
+end
+
+-- Change fields of it: names and values by turns, '' for one that goes. Redis has them once they are written down.
+local function put(k, fields)
+  for n = 1, #fields, 2 do
+    local name, value = fields[n], fields[n + 1]
+    if value ~= '' then
+      k.r[name], k.kept[name], k.gone[name] = value, value, nil
+    elseif k.r[name] then
+      k.r[name], k.kept[name], k.gone[name] = nil, nil, true
+    end
+  end
+end
+
+-- Whoever changes the record writes it down before it is done: in one command what is kept, in one what goes. What is
+-- kept comes first: a start must be refused with memory used up, which it is by its first write.
+local function write_down(k)
+  local kept, gone = {}, {}
+  for name, value in pairs(k.kept) do
+    kept[#kept + 1] = name
+    kept[#kept + 1] = value
+  end
+  for name in pairs(k.gone) do gone[#gone + 1] = name end
+  if #kept > 0 then redis.call('HSET', k.record, unpack(kept)) end
+  if #gone > 0 then redis.call('HDEL', k.record, unpack(gone)) end
+  if k.ended then k.ended() end
+  k.kept, k.gone, k.ended = {}, {}, nil
+end
+
+local function snapshot(result, now, r)
+  local fields = {}
+  for n, name in ipairs(FIELDS) do fields[n] = r[name] or false end
   fields[3] = fields[3] or '0'
   return {result, int(now), fields}
 end
 
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
 local function emit(k, id, now, kind, channel, reason)
-  local r = redis.call('HMGET', k.record, F.listen, F.client, F.purpose, F.kid, F.mask, F.sends)
-  if not r[1] then return end
-  redis.call('XADD', k.events, 'MAXLEN', '~', EVENTS, '*', 'type', kind, 'id', id, 'client', r[2], 'purpose', r[3],
-    'kid', r[4], 'mask', r[5], 'send', r[6], 'at', int(now), 'channel', channel or '', 'reason', reason or '')
+  local r = k.r
+  if not r[F.listen] then return end
+  redis.call('XADD', k.events, 'MAXLEN', '~', EVENTS, '*', 'type', kind, 'id', id, 'client', r[F.client],
+    'purpose', r[F.purpose], 'kid', r[F.kid], 'mask', r[F.mask], 'send', r[F.sends], 'at', int(now),
+    'channel', channel or '', 'reason', reason or '')
 end
 
 -- Every change of `delivery` goes through here, so that each is told once.
 local function deliver_state(k, id, now, delivery, channel, reason)
-  redis.call('HSET', k.record, F.delivery, delivery)
+  put(k, {F.delivery, delivery})
   if TOLD[delivery] then emit(k, id, now, 'delivery.' .. TOLD[delivery], channel, reason) end
 end
 
--- The end of a verification: what yields the code and the number goes; the rest is a tombstone.
+-- What goes with the life of a verification: what yields the code and the number.
+local SECRETS = {F.seed, '', F.to, '', F.binding, ''}
+for counter = 0, 9 do SECRETS[7 + 2 * counter], SECRETS[8 + 2 * counter] = 'd' .. counter, '' end
+
+-- The end of a verification: the rest is a tombstone.
 local function finish(k, id, now, status)
-  local r = redis.call('HMGET', k.record, F.delivery, F.maybe)
-  local delivery = r[1]
-  if delivery == 'accepted' or (delivery == 'trying' and tonumber(r[2] or 0) > 0) then
+  local delivery = k.r[F.delivery]
+  if delivery == 'accepted' or (delivery == 'trying' and tonumber(k.r[F.maybe] or 0) > 0) then
     deliver_state(k, id, now, 'unconfirmed')
   elseif delivery == 'queued' or delivery == 'trying' then
     deliver_state(k, id, now, status == 'expired' and 'expired' or 'canceled', '', status)
   end
-  redis.call('HSET', k.record, F.status, status)
+  put(k, {F.status, status})
   if status ~= 'canceled' then emit(k, id, now, 'verification.' .. status) end
-  redis.call('HDEL', k.record, F.seed, F.to, F.binding, 'd0', 'd1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7', 'd8', 'd9')
-  redis.call('PEXPIRE', k.record, TOMBSTONE)
-  redis.call('ZREM', k.due, 'e:' .. id)
-  -- A worker tells the channels that carried it: what was approved speaks for them.
-  if status == 'approved' then redis.call('ZADD', k.due, int(now), 'a:' .. id) end
+  put(k, SECRETS)
+  k.ended = function()
+    redis.call('PEXPIRE', k.record, TOMBSTONE)
+    redis.call('ZREM', k.due, 'e:' .. id)
+    -- A worker tells the channels that carried it: what was approved speaks for them.
+    if status == 'approved' then redis.call('ZADD', k.due, int(now), 'a:' .. id) end
+  end
 end
 
--- The status now, false for no record: a life that is over becomes `expired` when somebody looks. One that has not
+-- The status now, nil for no record: a life that is over becomes `expired` when somebody looks. One that has not
 -- begun is over too: the clock was set back, and must not lengthen a life by more than the life.
 local function status_of(k, id, now)
-  local r = redis.call('HMGET', k.record, F.status, F.expires, F.created)
-  if r[1] == 'pending' and (now >= tonumber(r[2]) or now + CLOCK_SKEW < tonumber(r[3])
-      or FENCED and is_fenced_off(k.record)) then
+  local r = k.r
+  if r[F.status] == 'pending' and (now >= tonumber(r[F.expires]) or now + CLOCK_SKEW < tonumber(r[F.created])
+      or FENCED and is_fenced_off(r)) then
     finish(k, id, now, 'expired')
-    return 'expired'
+    write_down(k)
   end
-  return r[1]
+  return r[F.status]
 end

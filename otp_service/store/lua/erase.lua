@@ -19,16 +19,16 @@ for n = 5 + lists, #ARGV do
   local id, at = ARGV[n], first + 4 * (n - 5 - lists)
   local record, tried, waiting, scope = unpack(KEYS, at, at + 3)
   k.record = record
+  local r = read(k)
   if status_of(k, id, now) == 'pending' then
     finish(k, id, now, 'canceled')
     canceled = canceled + 1
   end
-  local r = redis.call('HMGET', record, F.sends, F.entry)
-  if r[2] then
-    redis.call('XACK', outbox, group, r[2])
-    redis.call('XDEL', outbox, r[2])
+  if r[F.entry] then
+    redis.call('XACK', outbox, group, r[F.entry])
+    redis.call('XDEL', outbox, r[F.entry])
   end
-  for send = 1, tonumber(r[1] or 0) do redis.call('ZREM', later, int(send) .. ':' .. id) end
+  for send = 1, tonumber(r[F.sends] or 0) do redis.call('ZREM', later, int(send) .. ':' .. id) end
   redis.call('ZREM', k.due, 'e:' .. id, 'a:' .. id)
   for _, encoded in ipairs(redis.call('LRANGE', tried, 0, -1)) do tries[#tries + 1] = encoded end
   if scope ~= record then

@@ -9,7 +9,6 @@ local function lineage()
   return string.match(redis.call('INFO', section), 'master_replid:(%x+)')
 end
 
-local function is_fenced_off(record)
-  local made_in = redis.call('HGET', record, F.lineage)
-  return made_in and made_in ~= lineage()
+local function is_fenced_off(r)
+  return r[F.lineage] and r[F.lineage] ~= lineage()
 end

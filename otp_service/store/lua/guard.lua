@@ -42,8 +42,8 @@ local function guard_said(v)
 end
 
 -- What a record says of its sends: what the first was noted as and where, how many the prefix counts, and the pool.
-local function guard_noted(record)
-  local noted, region, counted, pooled = string.match(redis.call('HGET', record, F.guard) or '', '^(%S+) (%S+) (%d+) (%d+)$')
+local function guard_noted(r)
+  local noted, region, counted, pooled = string.match(r[F.guard] or '', '^(%S+) (%S+) (%d+) (%d+)$')
   return noted, region, tonumber(counted or 0), tonumber(pooled or 0)
 end
 
@@ -56,17 +56,17 @@ local function guard_count(k, v, a, ends)
     return
   end
   local mine, pooled = v.noted ~= 'known', v.noted == 'new'
-  local noted, region, counted, of_pool = guard_noted(k.record)
-  redis.call('HSET', k.record, F.guard, table.concat({noted or v.noted, region or a.region,
-    int(counted + (mine and 1 or 0)), int(of_pool + (pooled and 1 or 0))}, ' '))
+  local noted, region, counted, of_pool = guard_noted(k.r)
+  put(k, {F.guard, table.concat({noted or v.noted, region or a.region, int(counted + (mine and 1 or 0)),
+    int(of_pool + (pooled and 1 or 0))}, ' ')})
   if mine then guard_send(k.guard, ends, 1, v.terms) end
 end
 
 -- The verification of this record was approved: what whoever keeps count of countries is to note, false for nothing.
 local function guard_approved(k, now, text)
-  local noted, region, counted, pooled = guard_noted(k.record)
+  local noted, region, counted, pooled = guard_noted(k.r)
   if text == '' or not noted then return false end
-  local t, ends = guard_terms(text), redis.call('HGET', k.record, F.expires)
+  local t, ends = guard_terms(text), k.r[F.expires]
   if counted > 0 then
     guard_approve(k.guard, guard_settle(k.guard, now, t), now, ends, counted, t, false)
   else

@@ -13,17 +13,17 @@ redis.call('LSET', k.tries, index, cjson.encode(t))
 if outcome == 'rejected' or outcome == 'retryable' then redis.call('ZREM', KEYS[7], id .. ':' .. index) end
 
 local now = clock()
-if status_of(k, id, now) ~= 'pending' then return 1 end
-local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.counter, F.valid_from, F.wait)
-if tonumber(r[1]) ~= t.send then return 1 end
+local r = read(k)
+if status_of(k, id, now) ~= 'pending' or tonumber(r[F.sends]) ~= t.send then return 1 end
 if outcome == 'accepted' then
-  if r[2] == 'trying' then deliver_state(k, id, now, 'accepted', t.channel) end
+  if r[F.delivery] == 'trying' then deliver_state(k, id, now, 'accepted', t.channel) end
   -- `rotate`: the old codes die when a gateway has accepted the new one.
-  for counter = tonumber(r[4] or 0), tonumber(r[3] or 0) - 1 do redis.call('HDEL', k.record, 'd' .. int(counter)) end
-  if r[3] then redis.call('HSET', k.record, F.valid_from, r[3]) end
-  if t.report and judge_reports(k, id, now, t) then queue(k, id, r[1], now) end
+  for counter = tonumber(r[F.valid_from] or 0), tonumber(r[F.counter] or 0) - 1 do put(k, {'d' .. int(counter), ''}) end
+  put(k, {F.valid_from, r[F.counter] or ''})
+  if t.report and judge_reports(k, id, now, t) then queue(k, id, r[F.sends], now) end
 elseif outcome ~= 'unknown' then
-  redis.call('HINCRBY', k.record, F.maybe, -1)
+  put(k, {F.maybe, int((r[F.maybe] or 0) - 1)})
 end
-tell_waiting(k, KEYS[8], r[1])
+tell_waiting(k, KEYS[8], r[F.sends])
+write_down(k)
 return 1

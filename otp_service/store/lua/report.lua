@@ -13,9 +13,9 @@ if t.report then return {t.report == says and 'duplicate' or 'contradiction'} en
 t.report, t.report_words = says, words
 redis.call('LSET', k.tries, index, cjson.encode(t))
 local now = clock()
+local r = read(k)
 if status_of(k, id, now) ~= 'pending' then return {'late', int(now - t.at)} end
-if judge_reports(k, id, now, t) then
-  queue(k, id, redis.call('HGET', k.record, F.sends), now)
-  return {'again'}
-end
-return {says, int(now - t.at)}
+local again = judge_reports(k, id, now, t)
+if again then queue(k, id, r[F.sends], now) end
+write_down(k)
+return again and {'again'} or {says, int(now - t.at)}

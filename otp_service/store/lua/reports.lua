@@ -2,8 +2,8 @@
 
 -- A start or resend may wait for the first outcome of its send.
 local function tell_waiting(k, key, send)
-  if redis.call('HGET', k.record, F.wait) ~= send then return end
-  redis.call('HDEL', k.record, F.wait)
+  if k.r[F.wait] ~= send then return end
+  put(k, {F.wait, ''})
   redis.call('RPUSH', key, '1')
   redis.call('PEXPIRE', key, 10000)
 end
@@ -28,7 +28,7 @@ local function another_channel(k, send)
     local t = cjson.decode(encoded)
     if t.send == send then tried[t.channel] = true end
   end
-  for name in string.gmatch(redis.call('HGET', k.record, F.route) or '', '%S+') do
+  for name in string.gmatch(k.r[F.route] or '', '%S+') do
     if not tried[name] then return true end
   end
   return false
@@ -37,14 +37,14 @@ end
 -- Bring the latest send to the end that its reports say, if they say one. True when one more channel is to be tried:
 -- once a send, while the code lives long enough to be of use. `delivery` stays `accepted` meanwhile: no state goes back.
 local function judge_reports(k, id, now, t)
-  local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.extra, F.expires)
-  if tonumber(r[1]) ~= t.send or (r[2] ~= 'trying' and r[2] ~= 'accepted') then return false end
+  local r = k.r
+  local delivery = r[F.delivery]
+  if tonumber(r[F.sends]) ~= t.send or (delivery ~= 'trying' and delivery ~= 'accepted') then return false end
   if t.report == 'delivered' then
     deliver_state(k, id, now, 'delivered', t.channel)
-  elseif r[2] == 'accepted' and all_undelivered(k.tries, t.send) then
-    if r[3] ~= r[1] and r[4] - now >= MIN_LIFE_TO_RESEND and another_channel(k, t.send) then
-      redis.call('HSET', k.record, F.extra, r[1])
-      redis.call('HDEL', k.record, F.holder)
+  elseif delivery == 'accepted' and all_undelivered(k.tries, t.send) then
+    if r[F.extra] ~= r[F.sends] and r[F.expires] - now >= MIN_LIFE_TO_RESEND and another_channel(k, t.send) then
+      put(k, {F.extra, r[F.sends], F.holder, ''})
       return true
     end
     deliver_state(k, id, now, 'undelivered', t.channel)

@@ -23,6 +23,18 @@ local function terms(n)
   return a
 end
 
+-- What stands before any send, each in one command: the scope's latest id, cooldown and number of sends; whether the
+-- recipient wants nothing, how many wrong codes it had in a row, and whether it was approved here.
+local function read_scope(k)
+  local scope = redis.call('HMGET', k.scope, 'id', 'u', 'n')
+  k.latest, k.cooled_at, k.nth = scope[1] or '', tonumber(scope[2] or 0), tonumber(scope[3] or 0)
+end
+
+local function read_marks(k)
+  local marks = redis.call('MGET', k.suppressed, k.failed, k.approved)
+  k.is_suppressed, k.in_a_row, k.is_approved = marks[1], marks[2], marks[3]
+end
+
 -- Every channel that could carry it has a limit of its own for this recipient, and all are full: the shortest wait.
 local function channels_wait(now, a, first)
   local shortest
@@ -36,49 +48,31 @@ end
 -- The last sends to a recipient that has devices are theirs, so that no stranger can use them up.
 local KEPT_FOR_DEVICES = 2
 local function kept_for_devices(k, now, a)
-  if is_known(k.devices, a.device, now) then return 0 end
+  -- Every approval that knows a device marks its recipient for as long.
+  if not k.is_approved or is_known(k.devices, a.device, now) then return 0 end
   return redis.call('ZCOUNT', k.devices, int(now - KNOWN + 1), '+inf') > 0 and KEPT_FOR_DEVICES or 0
 end
 
--- The limit with the longest wait, and that wait; 0 when all have room. `record` is the pending one that would be
--- sent again, or false for a new one.
-local function refusal(k, now, a, record)
+-- The limit with the longest wait, and that wait; 0 when all have room. `pending` is the record that would be sent
+-- again, or false for a new one.
+local function refusal(k, now, a, pending)
   -- A recipient that was approved here is nobody's invention, and passes its prefix uncounted.
-  k.is_approved = redis.call('EXISTS', k.approved) == 1
   if k.is_approved then a.prefix_windows = '' end
   local recipient = wait_for(k.recipient, now, a.windows, kept_for_devices(k, now, a))
   local refusals = {
-    {'cooldown', (tonumber(redis.call('HGET', k.scope, 'u') or 0)) - now},
+    {'cooldown', k.cooled_at - now},
     {'recipient', math.max(recipient, channels_wait(now, a, k.channels))},
     {'prefix', wait_for(k.prefix, now, a.prefix_windows)},
     {a.prior_limit, tonumber(a.prior_wait)},
   }
-  if record then
-    local r = redis.call('HMGET', record, F.expires, F.sends)
-    if tonumber(r[2]) >= a.max_sends then
-      refusals[#refusals + 1] = {'sends', r[1] - MIN_LIFE_TO_RESEND - now + 1}
-    end
+  if pending and tonumber(pending[F.sends]) >= a.max_sends then
+    refusals[#refusals + 1] = {'sends', pending[F.expires] - MIN_LIFE_TO_RESEND - now + 1}
   end
   local limit, wait = '', 0
   for _, full in ipairs(refusals) do
     if full[2] > wait then limit, wait = full[1], full[2] end
   end
   return limit, wait
-end
-
--- A record has no field for what is 0 or empty: `write` leaves such out, and who reads one knows what none means.
-local function write(record, fields, anew)
-  local kept, gone = {}, {}
-  for n = 1, #fields, 2 do
-    if fields[n + 1] == '' then
-      gone[#gone + 1] = fields[n]
-    else
-      kept[#kept + 1] = fields[n]
-      kept[#kept + 1] = fields[n + 1]
-    end
-  end
-  redis.call('HSET', record, unpack(kept))
-  if not anew and #gone > 0 then redis.call('HDEL', record, unpack(gone)) end
 end
 
 -- `cooldowns` is "60000 60000 120000": the wait after each send; the last repeats.
@@ -93,24 +87,22 @@ end
 
 -- Count the send, start its cooldown and queue it. The scope outlives the record's tombstone only by its cooldown.
 local function send(k, now, id, sends, a)
-  if a.counter ~= '' then redis.call('HSET', k.record, F.counter, a.counter, 'd' .. a.counter, a.digest) end
+  if a.counter ~= '' then put(k, {F.counter, a.counter, 'd' .. a.counter, a.digest}) end
   -- The sequence belongs to the scope as the cooldown does: neither cancel nor expiry begins it anew, an approval does.
-  local nth = k.anew and 1 or (tonumber(redis.call('HGET', k.scope, 'n') or 0) + 1)
+  local nth = k.anew and 1 or k.nth + 1
   local cool = cooldown_after(a.cooldowns, nth)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
-  local first = sends == 1
-  write(k.record, {F.delivery, delivery, F.sends, sends, F.resend, int(now + cool), F.maybe, '', F.channel, a.channel,
-    F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, first and '' or int(now),
-    F.wait, a.wait == '1' and sends or ''}, first)
+  put(k, {F.delivery, delivery, F.sends, int(sends), F.resend, int(now + cool), F.maybe, '', F.channel, a.channel,
+    F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, sends == 1 and '' or int(now),
+    F.wait, a.wait == '1' and int(sends) or ''})
   redis.call('HSET', k.scope, 'id', id, 'u', int(now + cool), 'n', nth)
-  local life = redis.call('PTTL', k.record)
-  redis.call('PEXPIRE', k.scope, int(math.max(life, cool)))
+  redis.call('PEXPIRE', k.scope, int(math.max(k.r[F.expires] - now + TOMBSTONE, cool)))
   count_in(k.recipient, now, a.windows, a.nonce)
   count_in(k.prefix, now, a.prefix_windows, a.nonce)
   if a.queue == '1' then
     -- What the send before this one still waited for is dropped with it.
-    redis.call('ZREM', k.later, int(sends - 1) .. ':' .. id)
+    if sends > 1 then redis.call('ZREM', k.later, int(sends - 1) .. ':' .. id) end
     queue(k, id, int(sends), now)
   end
 end

@@ -7,30 +7,31 @@ local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], o
 local id, send, fence, entry, group, verdict, delay, channel, windows, report_in, says = unpack(ARGV)
 local now = clock()
 go_on_without_memory(k.record)
-local status = status_of(k, id, now)
-local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.maybe, F.holder, F.deliver, F.extra, F.entry)
-local again = r[2] == 'accepted' and r[6] == send
-local played = r[5] == '0'
-local open = status == 'pending' and r[1] == send and (r[2] == 'queued' or r[2] == 'trying' or again)
+local r = read(k)
+local status, delivery = status_of(k, id, now), r[F.delivery]
+local again = delivery == 'accepted' and r[F.extra] == send
+local played = r[F.deliver] == '0'
+local open = status == 'pending' and r[F.sends] == send and (delivery == 'queued' or delivery == 'trying' or again)
 local waits = false
 -- An entry that was written anew, or beside which a report wrote another, decides nothing.
-local current = r[7] == entry
+local current = r[F.entry] == entry
 
 -- What a real one does later: it fills the channel's window for this number, and is reported.
 local function play_on()
   count_in(KEYS[8], now, windows, id .. ':' .. send)
   if verdict ~= 'accepted' or says == '' then return end
-  redis.call('HSET', k.record, F.said, send .. ' ' .. says .. ' ' .. channel)
+  put(k, {F.said, send .. ' ' .. says .. ' ' .. channel})
   redis.call('ZADD', k.due, int(now + report_in), 'r:' .. id)
 end
 
 if open and current then
   -- A worker that was thought dead leaves the entry to the one that took it over.
-  if r[4] and r[4] ~= send .. ':' .. fence and string.find(r[4], send .. ':', 1, true) == 1 then return 0 end
-  local nothing_left = tonumber(r[3] or 0) <= 0 or played
+  local held = r[F.holder]
+  if held and held ~= send .. ':' .. fence and string.find(held, send .. ':', 1, true) == 1 then return 0 end
+  local nothing_left = tonumber(r[F.maybe] or 0) <= 0 or played
   if verdict == 'later' then
     waits = true
-    if played then redis.call('HSET', k.record, F.maybe, 0) end
+    if played then put(k, {F.maybe, ''}) end
   elseif again then
     if all_undelivered(k.tries, tonumber(send)) then deliver_state(k, id, now, 'undelivered') end
   elseif verdict == 'accepted' then
@@ -40,6 +41,7 @@ if open and current then
   end
   if channel and (verdict == 'accepted' or verdict == 'done') then play_on() end
   tell_waiting(k, KEYS[7], send)
+  write_down(k)
 end
 if waits then
   redis.call('ZADD', k.later, int(now + delay), send .. ':' .. id)

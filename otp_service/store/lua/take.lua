@@ -7,22 +7,23 @@ local id, send, fence, turn, on_unknown, entry = unpack(ARGV, 1, 6)
 local now = clock()
 go_on_without_memory(k.record)
 
+local r = read(k)
 if status_of(k, id, now) ~= 'pending' then return {'over'} end
-local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.deliver, F.holder, F.extra, F.expires, F.turn,
-  F.entry)
-local open = r[2] == 'queued' or r[2] == 'trying' or (r[2] == 'accepted' and r[5] == send)
+local delivery = r[F.delivery]
+local open = delivery == 'queued' or delivery == 'trying' or (delivery == 'accepted' and r[F.extra] == send)
 -- An entry that was written anew is its new reader's.
-if r[1] ~= send or not open or r[8] ~= entry then return {'over'} end
+if r[F.sends] ~= send or not open or r[F.entry] ~= entry then return {'over'} end
 local mine = send .. ':' .. fence
-if r[4] ~= mine then
+if r[F.holder] ~= mine then
   -- A worker that was thought dead may finish the try it began, and begins no other: not even one that had itself
   -- taken over, and wakes to find that somebody has a later turn.
-  local held = r[4] and string.find(r[4], send .. ':', 1, true) == 1
-  if held and tonumber(turn) <= tonumber(r[7] or 1) then return {'lost'} end
-  redis.call('HSET', k.record, F.holder, mine, F.turn, turn)
+  local held = r[F.holder] and string.find(r[F.holder], send .. ':', 1, true) == 1
+  if held and tonumber(turn) <= tonumber(r[F.turn] or 1) then return {'lost'} end
+  put(k, {F.holder, mine, F.turn, turn})
+  write_down(k)
 end
 
-if r[3] == '0' then
+if r[F.deliver] == '0' then
   -- Nobody is sent anything, but who looks on must not tell: the caller plays a send, by the channel that would have it.
   local channel, full = '', ''
   for n = 1, (#ARGV - 6) / 3 do
@@ -30,8 +31,9 @@ if r[3] == '0' then
     if wait_for(KEYS[4 + n], now, windows) == 0 then channel = name break end
     if strict ~= '1' and full == '' then full = name end
   end
-  redis.call('HSET', k.record, F.delivery, 'trying', F.maybe, 1)
-  return {'pretend', channel ~= '' and channel or full, int(r[6] - now)}
+  put(k, {F.delivery, 'trying', F.maybe, '1'})
+  write_down(k)
+  return {'pretend', channel ~= '' and channel or full, int(r[F.expires] - now)}
 end
 
 local closed, last, may_have, retryable = {}, {}, false, false
@@ -83,15 +85,17 @@ chosen = chosen or full
 if not chosen then
   local names = {}
   for channel in pairs(closed) do names[#names + 1] = channel end
-  return {'none', may_have and '1' or '0', retryable and '1' or '0', int(r[6] - now), names, free}
+  return {'none', may_have and '1' or '0', retryable and '1' or '0', int(r[F.expires] - now), names, free}
 end
 
 local channel, windows = unpack(ARGV, 4 + 3 * chosen, 5 + 3 * chosen)
-local f = redis.call('HMGET', k.record, F.to, F.kid, F.seed, F.counter, F.purpose, F.locale, F.expires, F.code_length,
-  F.client)
-if f[4] then redis.call('HSET', k.record, F.valid_to, f[4]) end
-if r[2] == 'queued' then redis.call('HSET', k.record, F.delivery, 'trying') end
-redis.call('HINCRBY', k.record, F.maybe, 1)
+local f = {}
+for n, name in ipairs({F.to, F.kid, F.seed, F.counter, F.purpose, F.locale, F.expires, F.code_length, F.client}) do
+  f[n] = r[name] or false
+end
+put(k, {F.valid_to, r[F.counter] or '', F.delivery, delivery == 'queued' and 'trying' or delivery,
+  F.maybe, int((r[F.maybe] or 0) + 1)})
+write_down(k)
 local index = redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now),
   fence = fence})) - 1
 redis.call('PEXPIRE', k.tries, TRIES)

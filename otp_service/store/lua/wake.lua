@@ -35,31 +35,38 @@ if kind == 'd' then
   local moment = redis.call('ZSCORE', k.later, member)
   if not moment or tonumber(moment) > now then return false end
   redis.call('ZREM', k.later, member)
-  local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.extra, F.entry)
-  if status_of(k, id, now) ~= 'pending' or r[1] ~= send then return false end
-  if r[2] ~= 'queued' and r[2] ~= 'trying' and not (r[2] == 'accepted' and r[3] == send) then return false end
-  if r[4] and comes_to_somebody(r[4]) then
+  local r = read(k)
+  local delivery, entry = r[F.delivery], r[F.entry]
+  if status_of(k, id, now) ~= 'pending' or r[F.sends] ~= send then return false end
+  if delivery ~= 'queued' and delivery ~= 'trying' and not (delivery == 'accepted' and r[F.extra] == send) then
+    return false
+  end
+  if entry and comes_to_somebody(entry) then
     -- It still waits in the outbox, or is worked on.
     redis.call('ZADD', k.later, int(now + LOOK_AGAIN), member)
   else
-    redis.call('HDEL', k.record, F.holder)
-    if r[4] then redis.call('XDEL', k.outbox, r[4]) end
+    put(k, {F.holder, ''})
+    if entry then redis.call('XDEL', k.outbox, entry) end
     queue(k, id, send, now)
+    write_down(k)
   end
   return false
 end
 
 if redis.call('ZREM', k.due, kind .. ':' .. id) == 0 then return false end
+local r = read(k)
 local status = status_of(k, id, now)
 if kind == 'r' then
-  local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.said)
-  local sent, says, channel = string.match(r[3] or '', '(%d+) (%a+) (%S+)')
-  if status == 'pending' and r[1] == sent and r[2] == 'accepted' then deliver_state(k, id, now, says, channel) end
+  local sent, says, channel = string.match(r[F.said] or '', '(%d+) (%a+) (%S+)')
+  if status == 'pending' and r[F.sends] == sent and r[F.delivery] == 'accepted' then
+    deliver_state(k, id, now, says, channel)
+    write_down(k)
+  end
   return false
 end
 if status == 'pending' then
   -- Our clock has stepped back since the caller looked.
-  redis.call('ZADD', k.due, redis.call('HGET', k.record, F.expires), kind .. ':' .. id)
+  redis.call('ZADD', k.due, r[F.expires], kind .. ':' .. id)
   return false
 end
 if not status then return false end

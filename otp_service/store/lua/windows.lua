@@ -6,14 +6,21 @@ local DEVICES = 5
 -- Wrong codes in a row are forgotten when there was none for so long.
 local FAILED = 31622400000
 
+-- Windows that were looked into and held nothing.
+local EMPTY = {}
+
 -- Milliseconds until a rolling window has room again; 0 when it has room. `windows` is "5/3600000 10/86400000".
 -- `kept` of each count are for others; one is for everybody.
 local function wait_for(key, now, windows, kept)
-  local wait = 0
+  if windows == '' then return 0 end
+  local wait, size = 0, redis.call('ZCARD', key)
+  EMPTY[key] = size == 0
   for count, span in string.gmatch(windows, '(%d+)/(%d+)') do
     count = math.max(count - (kept or 0), 1)
-    local nth = redis.call('ZREVRANGE', key, count - 1, count - 1, 'WITHSCORES')
-    if nth[2] then wait = math.max(wait, nth[2] + span - now) end
+    if count <= size then
+      local nth = redis.call('ZREVRANGE', key, count - 1, count - 1, 'WITHSCORES')
+      wait = math.max(wait, nth[2] + span - now)
+    end
   end
   return wait
 end
@@ -22,7 +29,7 @@ local function count_in(key, now, windows, member)
   local longest = 0
   for span in string.gmatch(windows, '/(%d+)') do longest = math.max(longest, tonumber(span)) end
   if longest == 0 then return end
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - longest))
+  if not EMPTY[key] then redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - longest)) end
   redis.call('ZADD', key, int(now), member)
   redis.call('PEXPIRE', key, int(longest))
 end
@@ -32,7 +39,7 @@ local function is_known(devices, device, now)
   return device ~= '' and tonumber(redis.call('ZSCORE', devices, device) or 0) > now - KNOWN
 end
 
--- Too many wrong codes in a row.
+-- Too many wrong codes in a row; `failed` is how many, false for none.
 local function is_disabled(failed, disable_after)
-  return tonumber(disable_after) > 0 and tonumber(redis.call('GET', failed) or 0) >= tonumber(disable_after)
+  return tonumber(disable_after) > 0 and tonumber(failed or 0) >= tonumber(disable_after)
 end
