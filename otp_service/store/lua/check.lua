@@ -26,7 +26,7 @@ local known = is_known(k.devices, device, now)
 local failures = known and k.own_failures or k.failures
 local limit, wait = 'failures', wait_for(failures, now, windows)
 if not known and tonumber(braked) > wait then limit, wait = 'client', tonumber(braked) end
-if wait > 0 then return {'refused', limit, int(wait), snapshot('pending', now, r)} end
+if wait > 0 then return {'refused', limit, wait, snapshot('pending', now, r)} end
 
 local digest
 for i = 13, #ARGV, 2 do
@@ -38,7 +38,7 @@ if not digest then return snapshot(status, now, r) end
 local right = false
 if wrong ~= '1' and (purpose == '' or purpose == r[F.purpose]) then
   for counter = tonumber(r[F.valid_from] or 0), tonumber(r[F.valid_to] or 0) do
-    right = right or r['d' .. int(counter)] == digest
+    right = right or r['d' .. counter] == digest
   end
 end
 
@@ -53,14 +53,14 @@ local function sends_of()
 end
 
 if right then
-  put(k, {F.approved, int(now), F.token, nonce})
+  put(k, {F.approved, now, F.token, nonce})
   finish(k, id, now, 'approved')
   if failed then redis.call('DEL', k.failed) end
   -- Nobody's handset is behind a test number.
   if not r[F.test] then
     redis.call('SET', k.approved, '1', 'PX', KNOWN)
     if device ~= '' then
-      redis.call('ZADD', k.devices, int(now), device)
+      redis.call('ZADD', k.devices, now, device)
       redis.call('ZREMRANGEBYRANK', k.devices, 0, -DEVICES - 1)
       redis.call('PEXPIRE', k.devices, KNOWN)
       redis.call('DEL', k.own_failures)
@@ -75,7 +75,7 @@ if right then
   return s
 end
 local attempts = (r[F.attempts] or 0) + 1
-put(k, {F.attempts, int(attempts)})
+put(k, {F.attempts, attempts})
 count_in(failures, now, windows, nonce)
 redis.call('INCR', k.failed)
 redis.call('PEXPIRE', k.failed, FAILED)

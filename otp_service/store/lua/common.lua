@@ -18,6 +18,7 @@ local TOLD = {accepted = 'accepted', delivered = 'delivered', undelivered = 'und
 -- Whether a record counts only in the line of servers that it was made in: fence.lua says so.
 local FENCED = false
 
+-- A whole number as text, for what must be text; Redis takes and gives numbers as they are, exactly up to 2^53.
 local function int(n) return string.format('%.0f', n) end
 
 local function clock()
@@ -25,15 +26,11 @@ local function clock()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- Those that change come first: a replay overlays them with what they were.
-local FIELDS = {
-  F.status, F.delivery, F.attempts, F.sends, F.resend, F.purpose, F.created, F.expires, F.code_length, F.max_attempts,
-  F.max_sends, F.kid, F.mask, F.metadata, F.test, F.token_ttl, F.approved, F.token, F.bound_to,
-}
-
 -- What a worker needs to know of a channel.
-local STANDING = {'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok', 'cn', 'cok',
-  'heard'}
+local function standing(channel)
+  return redis.call('HMGET', channel, 'open', 'probe_until', 'rest', 'paused', 'at', 'n', 'ok', 'lat', 'rn', 'rok',
+    'cn', 'cok', 'heard')
+end
 
 -- With its memory used up, Redis refuses the first write of a script that could need more, and lets go on whatever has
 -- written before. This writes nothing. What proves, carries or ends a verification goes on; what starts one does not.
@@ -47,14 +44,18 @@ local function read(k)
   return r
 end
 
--- Change fields of it: names and values by turns, '' for one that goes. Redis has them once they are written down.
+-- Change fields of it: names and values by turns, '' for one that goes, and comes back in no step of the same script.
+-- Redis has them once they are written down.
 local function put(k, fields)
+  local r, kept, gone = k.r, k.kept, k.gone
   for n = 1, #fields, 2 do
     local name, value = fields[n], fields[n + 1]
     if value ~= '' then
-      k.r[name], k.kept[name], k.gone[name] = value, value, nil
-    elseif k.r[name] then
-      k.r[name], k.kept[name], k.gone[name] = nil, nil, true
+      r[name] = value
+      kept[#kept + 1], kept[#kept + 2] = name, value
+    elseif r[name] then
+      r[name] = nil
+      gone[#gone + 1] = name
     end
   end
 end
@@ -62,23 +63,19 @@ end
 -- Whoever changes the record writes it down before it is done: in one command what is kept, in one what goes. What is
 -- kept comes first: a start must be refused with memory used up, which it is by its first write.
 local function write_down(k)
-  local kept, gone = {}, {}
-  for name, value in pairs(k.kept) do
-    kept[#kept + 1] = name
-    kept[#kept + 1] = value
-  end
-  for name in pairs(k.gone) do gone[#gone + 1] = name end
-  if #kept > 0 then redis.call('HSET', k.record, unpack(kept)) end
-  if #gone > 0 then redis.call('HDEL', k.record, unpack(gone)) end
+  if #k.kept > 0 then redis.call('HSET', k.record, unpack(k.kept)) end
+  if #k.gone > 0 then redis.call('HDEL', k.record, unpack(k.gone)) end
   if k.ended then k.ended() end
   k.kept, k.gone, k.ended = {}, {}, nil
 end
 
+-- What changes comes first: a replay overlays it with what it was.
 local function snapshot(result, now, r)
-  local fields = {}
-  for n, name in ipairs(FIELDS) do fields[n] = r[name] or false end
-  fields[3] = fields[3] or '0'
-  return {result, int(now), fields}
+  return {result, now, {
+    r[F.status], r[F.delivery], r[F.attempts] or '0', r[F.sends], r[F.resend], r[F.purpose], r[F.created], r[F.expires],
+    r[F.code_length], r[F.max_attempts], r[F.max_sends], r[F.kid], r[F.mask], r[F.metadata] or false,
+    r[F.test] or false, r[F.token_ttl], r[F.approved] or false, r[F.token] or false, r[F.bound_to],
+  }}
 end
 
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
@@ -86,7 +83,7 @@ local function emit(k, id, now, kind, channel, reason)
   local r = k.r
   if not r[F.listen] then return end
   redis.call('XADD', k.events, 'MAXLEN', '~', EVENTS, '*', 'type', kind, 'id', id, 'client', r[F.client],
-    'purpose', r[F.purpose], 'kid', r[F.kid], 'mask', r[F.mask], 'send', r[F.sends], 'at', int(now),
+    'purpose', r[F.purpose], 'kid', r[F.kid], 'mask', r[F.mask], 'send', r[F.sends], 'at', now,
     'channel', channel or '', 'reason', reason or '')
 end
 
@@ -96,11 +93,7 @@ local function deliver_state(k, id, now, delivery, channel, reason)
   if TOLD[delivery] then emit(k, id, now, 'delivery.' .. TOLD[delivery], channel, reason) end
 end
 
--- What goes with the life of a verification: what yields the code and the number.
-local SECRETS = {F.seed, '', F.to, '', F.binding, ''}
-for counter = 0, 9 do SECRETS[7 + 2 * counter], SECRETS[8 + 2 * counter] = 'd' .. counter, '' end
-
--- The end of a verification: the rest is a tombstone.
+-- The end of a verification: what yields the code and the number goes; the rest is a tombstone.
 local function finish(k, id, now, status)
   local delivery = k.r[F.delivery]
   if delivery == 'accepted' or (delivery == 'trying' and tonumber(k.r[F.maybe] or 0) > 0) then
@@ -110,12 +103,13 @@ local function finish(k, id, now, status)
   end
   put(k, {F.status, status})
   if status ~= 'canceled' then emit(k, id, now, 'verification.' .. status) end
-  put(k, SECRETS)
+  put(k, {F.seed, '', F.to, '', F.binding, '', 'd0', '', 'd1', '', 'd2', '', 'd3', '', 'd4', '', 'd5', '', 'd6', '',
+    'd7', '', 'd8', '', 'd9', ''})
   k.ended = function()
     redis.call('PEXPIRE', k.record, TOMBSTONE)
     redis.call('ZREM', k.due, 'e:' .. id)
     -- A worker tells the channels that carried it: what was approved speaks for them.
-    if status == 'approved' then redis.call('ZADD', k.due, int(now), 'a:' .. id) end
+    if status == 'approved' then redis.call('ZADD', k.due, now, 'a:' .. id) end
   end
 end
 

@@ -20,10 +20,10 @@ local function guard_look(k, now, a)
   if g.began then
     v.began = redis.call('HGET', k.guard, 'why')
     redis.call('HSET', k.guard, 'kid', a.guard_kid, 'mask', a.guard_mask)
-    redis.call('ZREMRANGEBYSCORE', k.guarded, '-inf', int(now))
-    redis.call('ZADD', k.guarded, int(g['until']), a.guard_name)
+    redis.call('ZREMRANGEBYSCORE', k.guarded, '-inf', now)
+    redis.call('ZADD', k.guarded, g['until'], a.guard_name)
     redis.call('ZREMRANGEBYRANK', k.guarded, 0, -GUARDED - 1)
-    redis.call('PEXPIRE', k.guarded, int(v.terms.longest))
+    redis.call('PEXPIRE', k.guarded, v.terms.longest)
   end
   return v
 end
@@ -70,8 +70,8 @@ local function guard_approved(k, now, text)
   if counted > 0 then
     guard_approve(k.guard, guard_settle(k.guard, now, t), now, ends, counted, t, false)
   else
-    redis.call('HSET', k.guard, 'proven', int(now))
-    redis.call('PEXPIRE', k.guard, int(t.window))
+    redis.call('HSET', k.guard, 'proven', now)
+    redis.call('PEXPIRE', k.guard, t.window)
   end
   return {pooled > 0 and 'new' or noted, region, ends, int(pooled)}
 end

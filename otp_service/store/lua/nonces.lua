@@ -1,6 +1,6 @@
 -- Shared by what may be asked again: start, resend, check.
 
--- How many of FIELDS are remembered.
+-- How many of a snapshot's fields are remembered.
 local CHANGING = 5
 
 -- How a record remembers what a request was answered.

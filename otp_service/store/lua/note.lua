@@ -70,4 +70,4 @@ if label ~= '' then
   redis.call('HINCRBY', figures, label, 1)
   if redis.call('HINCRBY', figures, 'ms:' .. int(step), 1) == 1 then redis.call('PEXPIRE', figures, FIGURES_LIFE) end
 end
-return {happened, int(now), redis.call('HMGET', channel, unpack(STANDING))}
+return {happened, int(now), standing(channel)}

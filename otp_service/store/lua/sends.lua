@@ -2,24 +2,23 @@
 
 -- The keys that both are given, from the n-th on, in the order in which `_send_keys` names them.
 local function send_keys(n)
-  local k = {channels = n + 12}
-  for i, name in ipairs({'recipient', 'outbox', 'later', 'due', 'events', 'suppressed', 'prefix', 'approved', 'devices',
-    'failed', 'guard', 'guarded'}) do k[name] = KEYS[n + i - 1] end
-  return k
+  return {recipient = KEYS[n], outbox = KEYS[n + 1], later = KEYS[n + 2], due = KEYS[n + 3], events = KEYS[n + 4],
+    suppressed = KEYS[n + 5], prefix = KEYS[n + 6], approved = KEYS[n + 7], devices = KEYS[n + 8],
+    failed = KEYS[n + 9], guard = KEYS[n + 10], guarded = KEYS[n + 11], channels = n + 12}
 end
 
 -- The terms, from the n-th argument on, in the order in which `_terms` gives them; then the number of windows that
 -- channels keep for this recipient, and these.
-local TERMS = {'nonce', 'windows', 'prefix_windows', 'cooldowns', 'max_sends', 'outbox_max', 'disable_after', 'queue',
-  'channel', 'avoid', 'device', 'prior_limit', 'prior_wait', 'counter', 'digest', 'route', 'rid', 'wait', 'guard',
-  'guard_mode', 'excused', 'region', 'held', 'held_until', 'guard_kid', 'guard_mask', 'guard_name', 'kept'}
 local function terms(n)
-  local a = {}
-  for i, name in ipairs(TERMS) do a[name] = ARGV[n + i - 1] end
-  n = n + #TERMS
-  a.rest = n + a.kept
-  a.kept = {unpack(ARGV, n, a.rest - 1)}
-  a.max_sends, a.outbox_max = tonumber(a.max_sends), tonumber(a.outbox_max)
+  local a = {nonce = ARGV[n], windows = ARGV[n + 1], prefix_windows = ARGV[n + 2], cooldowns = ARGV[n + 3],
+    max_sends = tonumber(ARGV[n + 4]), outbox_max = tonumber(ARGV[n + 5]), disable_after = ARGV[n + 6],
+    queue = ARGV[n + 7], channel = ARGV[n + 8], avoid = ARGV[n + 9], device = ARGV[n + 10],
+    prior_limit = ARGV[n + 11], prior_wait = tonumber(ARGV[n + 12]), counter = ARGV[n + 13], digest = ARGV[n + 14],
+    route = ARGV[n + 15], rid = ARGV[n + 16], wait = ARGV[n + 17], guard = ARGV[n + 18], guard_mode = ARGV[n + 19],
+    excused = ARGV[n + 20], region = ARGV[n + 21], held = ARGV[n + 22], held_until = ARGV[n + 23],
+    guard_kid = ARGV[n + 24], guard_mask = ARGV[n + 25], guard_name = ARGV[n + 26]}
+  a.rest = n + 28 + ARGV[n + 27]
+  a.kept = {unpack(ARGV, n + 28, a.rest - 1)}
   return a
 end
 
@@ -50,7 +49,7 @@ local KEPT_FOR_DEVICES = 2
 local function kept_for_devices(k, now, a)
   -- Every approval that knows a device marks its recipient for as long.
   if not k.is_approved or is_known(k.devices, a.device, now) then return 0 end
-  return redis.call('ZCOUNT', k.devices, int(now - KNOWN + 1), '+inf') > 0 and KEPT_FOR_DEVICES or 0
+  return redis.call('ZCOUNT', k.devices, now - KNOWN + 1, '+inf') > 0 and KEPT_FOR_DEVICES or 0
 end
 
 -- The limit with the longest wait, and that wait; 0 when all have room. `pending` is the record that would be sent
@@ -58,19 +57,17 @@ end
 local function refusal(k, now, a, pending)
   -- A recipient that was approved here is nobody's invention, and passes its prefix uncounted.
   if k.is_approved then a.prefix_windows = '' end
-  local recipient = wait_for(k.recipient, now, a.windows, kept_for_devices(k, now, a))
-  local refusals = {
-    {'cooldown', k.cooled_at - now},
-    {'recipient', math.max(recipient, channels_wait(now, a, k.channels))},
-    {'prefix', wait_for(k.prefix, now, a.prefix_windows)},
-    {a.prior_limit, tonumber(a.prior_wait)},
-  }
-  if pending and tonumber(pending[F.sends]) >= a.max_sends then
-    refusals[#refusals + 1] = {'sends', pending[F.expires] - MIN_LIFE_TO_RESEND - now + 1}
-  end
   local limit, wait = '', 0
-  for _, full in ipairs(refusals) do
-    if full[2] > wait then limit, wait = full[1], full[2] end
+  local function longer(another, its)
+    if its > wait then limit, wait = another, its end
+  end
+  longer('cooldown', k.cooled_at - now)
+  longer('recipient', wait_for(k.recipient, now, a.windows, kept_for_devices(k, now, a)))
+  longer('recipient', channels_wait(now, a, k.channels))
+  longer('prefix', wait_for(k.prefix, now, a.prefix_windows))
+  longer(a.prior_limit, a.prior_wait)
+  if pending and tonumber(pending[F.sends]) >= a.max_sends then
+    longer('sends', pending[F.expires] - MIN_LIFE_TO_RESEND - now + 1)
   end
   return limit, wait
 end
@@ -93,16 +90,16 @@ local function send(k, now, id, sends, a)
   local cool = cooldown_after(a.cooldowns, nth)
   -- Nothing is ever queued for a test number: its sends are over as they begin.
   local delivery = a.queue == '1' and 'queued' or 'delivered'
-  put(k, {F.delivery, delivery, F.sends, int(sends), F.resend, int(now + cool), F.maybe, '', F.channel, a.channel,
-    F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, sends == 1 and '' or int(now),
-    F.wait, a.wait == '1' and int(sends) or ''})
-  redis.call('HSET', k.scope, 'id', id, 'u', int(now + cool), 'n', nth)
-  redis.call('PEXPIRE', k.scope, int(math.max(k.r[F.expires] - now + TOMBSTONE, cool)))
+  put(k, {F.delivery, delivery, F.sends, sends, F.resend, now + cool, F.maybe, '', F.channel, a.channel,
+    F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, sends == 1 and '' or now,
+    F.wait, a.wait == '1' and sends or ''})
+  redis.call('HSET', k.scope, 'id', id, 'u', now + cool, 'n', nth)
+  redis.call('PEXPIRE', k.scope, math.max(k.r[F.expires] - now + TOMBSTONE, cool))
   count_in(k.recipient, now, a.windows, a.nonce)
   count_in(k.prefix, now, a.prefix_windows, a.nonce)
   if a.queue == '1' then
     -- What the send before this one still waited for is dropped with it.
-    if sends > 1 then redis.call('ZREM', k.later, int(sends - 1) .. ':' .. id) end
-    queue(k, id, int(sends), now)
+    if sends > 1 then redis.call('ZREM', k.later, (sends - 1) .. ':' .. id) end
+    queue(k, id, sends, now)
   end
 end

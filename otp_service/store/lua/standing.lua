@@ -1,2 +1,2 @@
 -- How one channel stands.   KEYS: channel
-return {'', int(clock()), redis.call('HMGET', KEYS[1], unpack(STANDING))}
+return {'', int(clock()), standing(KEYS[1])}

@@ -35,11 +35,11 @@ local limit, wait = refusal(k, now, a, reuse and current)
 local guard = guard_look(k, now, a)
 limit, wait = guard_refuses(guard, a, limit, wait)
 if wait > 0 then
-  return {'refused', limit, int(wait), pending and snapshot('pending', now, current) or false, guard_said(guard)}
+  return {'refused', limit, wait, pending and snapshot('pending', now, current) or false, guard_said(guard)}
 end
 if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
 if guard and guard.reason ~= '' and a.guard_mode == 'challenge' and a.excused ~= '1' then
-  return {'suspicious', int(guard.wait), guard_said(guard)}
+  return {'suspicious', guard.wait, guard_said(guard)}
 end
 
 -- Everything is checked: from here on nothing may fail half-way.
@@ -53,18 +53,18 @@ else
     finish(old, expected, now, 'canceled')
     write_down(old)
   end
-  put(k, {F.status, 'pending', F.created, int(now), F.expires, int(now + ttl), F.context, context,
+  put(k, {F.status, 'pending', F.created, now, F.expires, now + ttl, F.context, context,
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
   -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
-  if a.queue == '1' then redis.call('ZADD', k.due, int(now + ttl), 'e:' .. id) end
+  if a.queue == '1' then redis.call('ZADD', k.due, now + ttl, 'e:' .. id) end
   if redis.call('LPUSH', k.recent, id) > RECENT then redis.call('LTRIM', k.recent, 0, RECENT - 1) end
-  redis.call('PEXPIRE', k.recent, int(ttl + TOMBSTONE))
+  redis.call('PEXPIRE', k.recent, ttl + TOMBSTONE)
   a.counter = ''
   send(k, now, id, 1, a)
 end
 guard_count(k, guard, a, k.r[F.expires])
 local s = remember(k, result, now, a.nonce)
 write_down(k)
-if not reuse then redis.call('PEXPIRE', k.record, int(ttl + TOMBSTONE)) end
+if not reuse then redis.call('PEXPIRE', k.record, ttl + TOMBSTONE) end
 s[4] = guard_said(guard)
 return s

@@ -14,7 +14,10 @@ local EMPTY = {}
 local function wait_for(key, now, windows, kept)
   if windows == '' then return 0 end
   local wait, size = 0, redis.call('ZCARD', key)
-  EMPTY[key] = size == 0
+  if size == 0 then
+    EMPTY[key] = true
+    return 0
+  end
   for count, span in string.gmatch(windows, '(%d+)/(%d+)') do
     count = math.max(count - (kept or 0), 1)
     if count <= size then
@@ -29,9 +32,9 @@ local function count_in(key, now, windows, member)
   local longest = 0
   for span in string.gmatch(windows, '/(%d+)') do longest = math.max(longest, tonumber(span)) end
   if longest == 0 then return end
-  if not EMPTY[key] then redis.call('ZREMRANGEBYSCORE', key, '-inf', int(now - longest)) end
-  redis.call('ZADD', key, int(now), member)
-  redis.call('PEXPIRE', key, int(longest))
+  if not EMPTY[key] then redis.call('ZREMRANGEBYSCORE', key, '-inf', now - longest) end
+  redis.call('ZADD', key, now, member)
+  redis.call('PEXPIRE', key, longest)
 end
 
 -- Whether the recipient was approved on this device lately, for this client.
