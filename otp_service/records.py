@@ -29,7 +29,6 @@ class Records:
             "purpose": request.purpose,
             "kid": kid,
             "scope": scope,
-            "who": id.recipient,
             "bindings": bindings_of(request.session, request.context),
             "to": keyring.seal(kid, id.text, "to", to.e164),
             "mask": keyring.seal(kid, id.text, "mask", to.mask),

@@ -294,7 +294,7 @@ def test_a_worker_that_has_a_send_in_hand_leaves_nothing_behind(world: World) ->
     world.start()
 
     async def work(client: Any) -> None:
-        outbox = RedisOutbox(client, "w1", trips=Trips(client, MOVABLE))
+        outbox = RedisOutbox(client, "w1", world.keyring, trips=Trips(client, MOVABLE))
         await outbox.open()
         [entry] = await outbox.read(1, 100)
         begun = await outbox.take(entry, "fence", [Candidate("primary", "", False)], "failover")

@@ -81,7 +81,7 @@ def test_tries_and_what_finds_them_are_kept_as_long_as_is_set(server: Server) ->
 
     async def work() -> None:
         client = server.make_async()
-        outbox = RedisOutbox(client, "w1", trips=Trips(client, retaining(LONG)), tries_ms=LONG.tries)
+        outbox = RedisOutbox(client, "w1", world.keyring, trips=Trips(client, retaining(LONG)), tries_ms=LONG.tries)
         await outbox.open()
         [entry] = await outbox.read(1, 100)
         begun = await outbox.take(entry, "fence", [Candidate("primary", "", False)], "failover")

@@ -228,7 +228,7 @@ class World:
     ) -> tuple[Worker, RedisOutbox]:
         client = self.server.make_async()
         trips = trips_to(client, self.scripts)
-        outbox = RedisOutbox(client, consumer or name, trips=trips)
+        outbox = RedisOutbox(client, consumer or name, self.keyring, trips=trips)
         router = Router(RedisStandings(trips), self.rules.channels, {one.name: one.deadline for one in self.gateways})
         voice = Voice(Catalogue({}), Signature("今信科技", "front"))
         composer = Composer(self.keyring, self.rules.policies, {gateway.name: voice for gateway in self.gateways})

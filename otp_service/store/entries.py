@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from otp_service.keyring import PARTITIONS
+from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.ports import Entry
 from otp_service.store.groups import each, fields_of, open_group
 from otp_service.store.keys import Keys
@@ -27,9 +27,10 @@ DEAD_LETTERS = 1000
 
 
 class Entries:
-    def __init__(self, trips: Trips, consumer: str, keys: Keys) -> None:
+    def __init__(self, trips: Trips, consumer: str, keyring: Keyring, keys: Keys) -> None:
         self._trips = trips
         self._consumer = consumer
+        self._keyring = keyring
         self._keys = keys
         streams = {partition: keys.outbox(partition) for partition in range(PARTITIONS)}
         read = PartitionReads if trips.is_cluster else OneRead
@@ -101,22 +102,23 @@ class Entries:
             if not fields:
                 continue
             try:
-                entries.append(_entry(partition, text(id), fields_of(fields)))
+                entries.append(self._entry(partition, text(id), fields_of(fields)))
             except (KeyError, ValueError):
                 await self.keep_aside(Entry(partition, text(id), "", 0, 0), "it can't be read")
                 await self.drop(Entry(partition, text(id), "", 0, 0))
         return entries
 
-
-def _entry(partition: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
-    return Entry(
-        partition,
-        entry,
-        text(fields[b"id"]),
-        int(fields[b"send"]),
-        int(fields[b"at"]),
-        route=tuple(text(fields.get(b"route", b"")).split()),
-        recipient=text(fields.get(b"who", b"")),
-        avoid=text(fields.get(b"avoid", b"")),
-        request_id=text(fields.get(b"rid", b"")),
-    )
+    def _entry(self, partition: int, entry: str, fields: dict[bytes, bytes]) -> Entry:
+        id = text(fields[b"id"])
+        parsed = self._keyring.parse_id(id)
+        return Entry(
+            partition,
+            entry,
+            id,
+            int(fields[b"send"]),
+            int(fields[b"at"]),
+            route=tuple(text(fields.get(b"route", b"")).split()),
+            recipient=parsed.recipient if parsed else "",
+            avoid=text(fields.get(b"avoid", b"")),
+            request_id=text(fields.get(b"rid", b"")),
+        )

@@ -57,5 +57,4 @@ RECORD = {
     "valid_from": "vf",
     "valid_to": "vt",
     "wait": "wa",
-    "who": "w",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis.asyncio
 
-from otp_service.keyring import PARTITIONS
+from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.masking import fit_to_keep
 from otp_service.ports import (
     Begun,
@@ -44,6 +44,7 @@ class RedisOutbox:
         self,
         client: redis.asyncio.Redis,
         consumer: str,
+        keyring: Keyring,
         prefix: str = "otp",
         scripts: Mapping[str, Script] = DEFAULT_SCRIPTS,
         trips: Trips | None = None,
@@ -52,7 +53,7 @@ class RedisOutbox:
         self._client = client
         self._keys = Keys(prefix)
         self._trips = trips or trips_to(client, scripts)
-        self._entries = Entries(self._trips, consumer, self._keys)
+        self._entries = Entries(self._trips, consumer, keyring, self._keys)
         self._tries_ms = tries_ms
 
     # --- the stream -----------------------------------------------------------------------------------------------

@@ -51,12 +51,13 @@ def _tools(config: Config) -> Tools:
     client = store.connect_async(config.redis.url.get_secret_value(), BLOCK_MS / 1000)
     retention = config.retention.domain()
     trips = store.trips_to(client, store.retaining(retention, config.redis.fence))
+    keyring = build_keyring(config)
     return Tools(
         client=client,
         trips=trips,
-        outbox=store.RedisOutbox(client, name, config.redis.prefix, trips=trips, tries_ms=retention.tries),
+        outbox=store.RedisOutbox(client, name, keyring, config.redis.prefix, trips=trips, tries_ms=retention.tries),
         standings=store.RedisStandings(trips, config.redis.prefix),
-        keyring=build_keyring(config),
+        keyring=keyring,
         events=build_event_log(config, client),
         holder=name,
     )

@@ -202,7 +202,8 @@ class Place:
         """What a worker does with what a dead one left, and for what takes it long."""
         client = store.connect_async(self.url_of("worker"), 0.1)
         trips = store.trips_to(client, SCRIPTS)
-        outboxes = [store.RedisOutbox(client, name, trips=trips) for name in ("w1", "w2")]
+        keyring = wiring.build_keyring(self.config("worker"))
+        outboxes = [store.RedisOutbox(client, name, keyring, trips=trips) for name in ("w1", "w2")]
         await outboxes[0].open()
         entries = await outboxes[0].read(64, 50)
         await outboxes[0].renew(entries)

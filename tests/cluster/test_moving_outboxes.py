@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from otp_service.keyring import PARTITIONS
+from otp_service.keyring import PARTITIONS, Keyring
 from otp_service.ports import Entry, StoreDown
 from otp_service.store import RedisOutbox, Trips, connect_async, trips_to
 from otp_service.store.cluster_trips import ClusterTrips
@@ -15,7 +15,7 @@ from otp_service.store.scripts import SCRIPTS
 from otp_service.store.slots import slot_of as slot_of_command
 from tests.cluster.cluster_world import ClusterWorld, numbers_of_partitions, world_on
 from tests.cluster.nodes import Cluster, Node, slot_of
-from tests.world import KEYS, until
+from tests.world import FINGERPRINT, KEYS, SECRET, until
 
 PARTITION = 5
 OUTBOX = KEYS.outbox(PARTITION)
@@ -119,7 +119,8 @@ def test_one_silent_master_keeps_nobody_from_the_entries_of_the_others(world: Cl
 
 
 async def opened(trips: Trips) -> RedisOutbox:
-    outbox = RedisOutbox(None, "w1", trips=trips)  # type: ignore[arg-type]
+    keyring = Keyring([("a", SECRET)], FINGERPRINT)
+    outbox = RedisOutbox(None, "w1", keyring, trips=trips)  # type: ignore[arg-type]
     await outbox.open()
     return outbox
 

@@ -63,7 +63,7 @@ def all_asleep(client: redis.Redis) -> None:
 async def hands(world: World, name: str) -> AsyncIterator[Hands]:
     client = world.server.make_async()
     trips = trips_to(client, world.scripts)
-    outbox = RedisOutbox(client, name, trips=trips)
+    outbox = RedisOutbox(client, name, world.keyring, trips=trips)
     await outbox.open()
     try:
         yield Hands(name, outbox, trips)

@@ -91,7 +91,7 @@ def at_a_desk(world: World, work: Callable[[Desk], Awaitable[T]], holder: str = 
             holder,
             trips,
             RedisReportLog(trips),
-            RedisOutbox(client, holder, trips=trips),
+            RedisOutbox(client, holder, world.keyring, trips=trips),
             RedisStandings(trips),
             RedisLeases(trips),
             RedisAccounts(trips),

@@ -42,12 +42,12 @@ if wrong ~= '1' and (purpose == '' or purpose == r[F.purpose]) then
   end
 end
 
--- The nonces of the sends: the windows know them by these.
-local function sends_of()
+-- The nonces of the sends: what lives on other partitions knows them by these.
+local function nonces_of_sends()
   local nonces = {}
   for name, value in pairs(r) do
     local nonce = string.match(name, '^r:(.*)')
-    if nonce and string.find(value, '^[cr] ') then nonces[#nonces + 1] = nonce end
+    if nonce and string.find(value, '^[cr]') then nonces[#nonces + 1] = nonce end
   end
   return nonces
 end
@@ -66,11 +66,10 @@ if right then
       redis.call('DEL', k.own_failures)
     end
   end
-  local sends = sends_of()
-  if #sends > 0 then redis.call('ZREM', k.prefix, unpack(sends)) end
+  for n = 1, tonumber(r[F.sends]) do redis.call('ZREM', k.prefix, nth_of(id, n)) end
   local s = remember(k, 'approved', now, nonce)
   write_down(k)
-  s[4], s[5] = r[F.buckets] or '', sends
+  s[4], s[5] = r[F.buckets] or '', r[F.buckets] and nonces_of_sends() or {}
   s[6] = guard_approved(k, now, guard)
   return s
 end

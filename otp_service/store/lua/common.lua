@@ -78,6 +78,9 @@ local function snapshot(result, now, r)
   }}
 end
 
+-- What windows know a send or a try by. Half of the random part of an id will do: two that met would count as one.
+local function nth_of(id, n) return string.sub(id, 5, 14) .. ':' .. n end
+
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
 local function emit(k, id, now, kind, channel, reason)
   local r = k.r
@@ -103,8 +106,10 @@ local function finish(k, id, now, status)
   end
   put(k, {F.status, status})
   if status ~= 'canceled' then emit(k, id, now, 'verification.' .. status) end
-  put(k, {F.seed, '', F.to, '', F.binding, '', 'd0', '', 'd1', '', 'd2', '', 'd3', '', 'd4', '', 'd5', '', 'd6', '',
-    'd7', '', 'd8', '', 'd9', ''})
+  -- So does what only another send would need.
+  put(k, {F.seed, '', F.to, '', F.binding, '', F.holder, '', F.turn, '', F.route, '', F.avoid, '', F.rid, '', F.asked, '',
+    F.maybe, '', F.context, '', F.wait, '', F.entry, ''})
+  for counter = 0, tonumber(k.r[F.counter] or 0) do put(k, {'d' .. counter, ''}) end
   k.ended = function()
     redis.call('PEXPIRE', k.record, TOMBSTONE)
     redis.call('ZREM', k.due, 'e:' .. id)

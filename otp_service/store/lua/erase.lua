@@ -20,13 +20,14 @@ for n = 5 + lists, #ARGV do
   local record, tried, waiting, scope = unpack(KEYS, at, at + 3)
   k.record = record
   local r = read(k)
+  local entry = r[F.entry]
   if status_of(k, id, now) == 'pending' then
     finish(k, id, now, 'canceled')
     canceled = canceled + 1
   end
-  if r[F.entry] then
-    redis.call('XACK', outbox, group, r[F.entry])
-    redis.call('XDEL', outbox, r[F.entry])
+  if entry then
+    redis.call('XACK', outbox, group, entry)
+    redis.call('XDEL', outbox, entry)
   end
   for send = 1, tonumber(r[F.sends] or 0) do redis.call('ZREM', later, int(send) .. ':' .. id) end
   redis.call('ZREM', k.due, 'e:' .. id, 'a:' .. id)

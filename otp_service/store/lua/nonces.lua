@@ -9,12 +9,13 @@ local LETTERS = {created = 'c', resent = 'r', mismatch = 'm', approved = 'a', pe
   unconfirmed = 'n', failed = 'f'}
 
 -- A request is known by its nonce, so that one whose reply was lost can be asked again and counts once. What it was
--- answered is kept in as few letters as will do; the moment of the next resend is counted from now.
+-- answered is kept in as few letters as will do; its moment is counted from the beginning of the verification, that of the
+-- next resend from that moment.
 local function remember(k, result, now, nonce)
   local s = snapshot(result, now, k.r)
   local status, delivery, attempts, sends, resend = unpack(s[3], 1, CHANGING)
-  put(k, {'r:' .. nonce, table.concat({LETTERS[result], s[2], LETTERS[status], LETTERS[delivery], attempts, sends,
-    int(resend - now)}, ' ')})
+  put(k, {'r:' .. nonce, LETTERS[result] .. LETTERS[status] .. LETTERS[delivery] .. table.concat({now - k.r[F.created],
+    attempts, sends, resend - now}, ' ')})
   return s
 end
 
@@ -23,12 +24,12 @@ local function replay(k, nonce)
   if not kept then return nil end
   -- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
   redis.call('HSET', k.record, 'r:' .. nonce, kept)
-  local words = {}
-  for word in string.gmatch(kept, '%S+') do words[#words + 1] = word end
+  local result, status, delivery, after, attempts, sends, resend =
+    string.match(kept, '^(.)(.)(.)(%-?%d+) (%d+) (%d+) (%-?%d+)$')
   local told = {}
   for word, letter in pairs(LETTERS) do told[letter] = word end
-  local s = snapshot(told[words[1]], 0, k.r)
-  s[2] = words[2]
-  for i, word in ipairs({told[words[3]], told[words[4]], words[5], words[6], int(words[7] + words[2])}) do s[3][i] = word end
+  local moment = k.r[F.created] + after
+  local s = snapshot(told[result], moment, k.r)
+  for i, was in ipairs({told[status], told[delivery], attempts, sends, moment + resend}) do s[3][i] = was end
   return s
 end

@@ -1,11 +1,12 @@
 -- Shared by what counts for the pumping guard. `otp_service/pumping.py` says why; `Record` there does the same as this.
 
 local function guard_terms(text)
-  local n = {}
-  for number in string.gmatch(text, '%-?%d+') do n[#n + 1] = tonumber(number) end
-  local bar, floor, begin, hit, miss, charge, block, probation, window, slot, growth, longest, recent = unpack(n)
-  return {bar = bar, floor = floor, begin = begin, hit = hit, miss = miss, charge = charge, block = block,
-    window = window, slot = slot, growth = growth, longest = longest, probation = probation, recent = recent}
+  local bar, floor, begin, hit, miss, charge, block, probation, window, slot, growth, longest, recent =
+    string.match(text, '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
+  return {bar = tonumber(bar), floor = tonumber(floor), begin = tonumber(begin), hit = tonumber(hit),
+    miss = tonumber(miss), charge = tonumber(charge), block = tonumber(block), probation = tonumber(probation),
+    window = tonumber(window), slot = tonumber(slot), growth = tonumber(growth), longest = tonumber(longest),
+    recent = tonumber(recent)}
 end
 
 -- What is known of a range, on `window` milliseconds after its last send nothing. Open sends are fields `o<slot>`,

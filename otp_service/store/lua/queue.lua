@@ -7,7 +7,7 @@ local LOOK_AGAIN = 30000
 local function queue(k, id, send, now)
   local r = k.r
   local entry = redis.call('XADD', k.outbox, '*', 'id', id, 'send', send, 'at', r[F.asked] or r[F.created],
-    'route', r[F.route] or '', 'who', r[F.who] or '', 'avoid', r[F.avoid] or '', 'rid', r[F.rid] or '')
+    'route', r[F.route] or '', 'avoid', r[F.avoid] or '', 'rid', r[F.rid] or '')
   put(k, {F.entry, entry})
   redis.call('ZADD', k.later, now + LOOK_AGAIN, send .. ':' .. id)
 end

@@ -10,7 +10,7 @@ if not t or t.fence ~= fence or (t.outcome and not t.orphan) then return 0 end
 t.outcome, t.reason, t.detail, t.gateway_id, t.took_ms, t.orphan = outcome, reason, detail, gateway_id, tonumber(took), nil
 redis.call('LSET', k.tries, index, cjson.encode(t))
 -- What was not taken does not count for the number.
-if outcome == 'rejected' or outcome == 'retryable' then redis.call('ZREM', KEYS[7], id .. ':' .. index) end
+if outcome == 'rejected' or outcome == 'retryable' then redis.call('ZREM', KEYS[7], nth_of(id, index)) end
 
 local now = clock()
 local r = read(k)

@@ -95,8 +95,9 @@ local function send(k, now, id, sends, a)
     F.wait, a.wait == '1' and sends or ''})
   redis.call('HSET', k.scope, 'id', id, 'u', now + cool, 'n', nth)
   redis.call('PEXPIRE', k.scope, math.max(k.r[F.expires] - now + TOMBSTONE, cool))
-  count_in(k.recipient, now, a.windows, a.nonce)
-  count_in(k.prefix, now, a.prefix_windows, a.nonce)
+  local sent = nth_of(id, sends)
+  count_in(k.recipient, now, a.windows, sent)
+  count_in(k.prefix, now, a.prefix_windows, sent)
   if a.queue == '1' then
     -- What the send before this one still waited for is dropped with it.
     if sends > 1 then redis.call('ZREM', k.later, (sends - 1) .. ':' .. id) end

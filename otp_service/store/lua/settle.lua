@@ -18,7 +18,7 @@ local current = r[F.entry] == entry
 
 -- What a real one does later: it fills the channel's window for this number, and is reported.
 local function play_on()
-  count_in(KEYS[8], now, windows, id .. ':' .. send)
+  count_in(KEYS[8], now, windows, nth_of(id, send))
   if verdict ~= 'accepted' or says == '' then return end
   put(k, {F.said, send .. ' ' .. says .. ' ' .. channel})
   redis.call('ZADD', k.due, int(now + report_in), 'r:' .. id)

@@ -57,7 +57,8 @@ else
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
   -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
   if a.queue == '1' then redis.call('ZADD', k.due, now + ttl, 'e:' .. id) end
-  if redis.call('LPUSH', k.recent, id) > RECENT then redis.call('LTRIM', k.recent, 0, RECENT - 1) end
+  redis.call('LPUSH', k.recent, id)
+  redis.call('LTRIM', k.recent, 0, RECENT - 1)
   redis.call('PEXPIRE', k.recent, ttl + TOMBSTONE)
   a.counter = ''
   send(k, now, id, 1, a)

@@ -99,5 +99,5 @@ write_down(k)
 local index = redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now),
   fence = fence})) - 1
 redis.call('PEXPIRE', k.tries, TRIES)
-count_in(KEYS[4 + chosen], now, windows, id .. ':' .. int(index))
+count_in(KEYS[4 + chosen], now, windows, nth_of(id, index))
 return {'try', index, channel, int(now), f}
