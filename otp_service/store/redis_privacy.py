@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sweep import Sweep
+from otp_service.store.tries import named, told
 
 AT_ONCE = 400
 """Verifications that one step forgets: Lua takes some 8,000 keys and arguments in one call."""
@@ -68,7 +68,7 @@ class RedisPersonalData:
         return Held(now, verifications, [*holdings, *sweep.held()])
 
     def _verification(self, id: VerificationId) -> HeldVerification:
-        tries = self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1)
+        tries = told(self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1))
         record = self._keys.record(id.partition, id.text)
         fields = [RECORD[name] for name in ("client", *_FACTS)]
         client, *kept = (text(value or b"") for value in self._client.hmget(record, *fields))
@@ -122,7 +122,7 @@ class RedisPersonalData:
 
     def _tries_of(self, look: Look) -> list[Any]:
         keys = [self._keys.tries(id.partition, id.text) for id in look.verifications]
-        return [json.loads(encoded) for key in keys for encoded in self._client.lrange(key, 0, -1)]
+        return [named(kept) for key in keys for kept in self._client.lrange(key, 0, -1)]
 
     def _names(self, tries: Sequence[Any]) -> frozenset[str]:
         """By which gateways' reports find them."""
@@ -147,7 +147,7 @@ class RedisPersonalData:
                     break
                 for kind, number in zip(counts, numbers, strict=False):
                     counts[kind] += int(number)
-                tries += [json.loads(encoded) for encoded in numbers[-1]]
+                tries += [named(kept) for kept in numbers[-1]]
             else:
                 counts["try"] = len(tries)
                 # Without the limits, a cooldown only forgot what it was for.

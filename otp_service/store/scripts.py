@@ -12,17 +12,21 @@ from otp_service.retention import Retention
 from otp_service.store.fields import RECORD
 
 _PRELUDES = {
-    "start": ("common", "nonces", "windows", "queue", "pumping", "guard", "sends"),
-    "resend": ("common", "nonces", "windows", "queue", "pumping", "guard", "sends"),
-    "check": ("common", "nonces", "windows", "pumping", "guard"),
+    "start": ("common", "verifications", "nonces", "windows", "queue", "pumping", "guard", "sends"),
+    "resend": ("common", "verifications", "nonces", "windows", "queue", "pumping", "guard", "sends"),
+    "check": ("common", "verifications", "nonces", "windows", "pumping", "guard"),
     "charge": ("common", "windows"),
     "pools": ("common", "pumping"),
-    "take": ("common", "windows"),
-    "record": ("common", "queue", "reports"),
-    "settle": ("common", "windows", "reports"),
-    "tell": ("common", "reports"),
-    "report": ("common", "queue", "reports"),
-    "wake": ("common", "queue"),
+    "take": ("common", "verifications", "windows", "tries"),
+    "record": ("common", "verifications", "queue", "tries", "reports"),
+    "settle": ("common", "verifications", "windows", "tries", "reports"),
+    "tell": ("common", "verifications", "tries", "reports"),
+    "report": ("common", "verifications", "queue", "tries", "reports"),
+    "wake": ("common", "verifications", "queue", "tries"),
+    "cancel": ("common", "verifications"),
+    "view": ("common", "verifications"),
+    "token": ("common", "verifications"),
+    "erase": ("common", "verifications"),
 }
 _RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries", "KNOWN": "approved"}
 """Constants of the preludes that a deployment may set, and what `Retention` calls them."""

@@ -38,7 +38,7 @@ SUBJECTS = (
     "claim",
     "keep",
 )
-SUBJECTS += ("common",)
+SUBJECTS += ("common", "verifications")
 TESTS = (
     "what_mutants_showed",
     "verifier",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +10,7 @@ from structlog.testing import capture_logs
 from otp_service.policy import Limits
 from otp_service.ports import Outcome, Reason, TryResult
 from otp_service.reports.actor import GAPS
+from otp_service.store.tries import named
 from otp_service.verification import Delivery, Status
 from tests.reports.report_world import Desk, act, at_a_desk, counted, hear, row, sent
 from tests.world import Server, World
@@ -143,7 +143,7 @@ def test_f28_a_report_72_hours_late_finds_its_try_although_the_verification_is_g
     client.delete(*client.keys("*:v:*"))
     hear(world, row())
     [tries] = client.keys("*:t:*")
-    assert json.loads(client.lindex(tries, 0))["report"] == "delivered"
+    assert named(client.lindex(tries, 0))["report"] == "delivered"
     client.delete(tries)
     hear(world, row())
     assert news() == [1, 1]

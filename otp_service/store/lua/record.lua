@@ -4,11 +4,13 @@
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
 local id, index, fence, outcome, reason, detail, gateway_id, took = unpack(ARGV)
 go_on_without_memory(k.record)
-local encoded = redis.call('LINDEX', k.tries, index)
-local t = encoded and cjson.decode(encoded)
+local kept = redis.call('LINDEX', k.tries, index)
+local t = kept and decoded(kept)
 if not t or t.fence ~= fence or (t.outcome and not t.orphan) then return 0 end
-t.outcome, t.reason, t.detail, t.gateway_id, t.took_ms, t.orphan = outcome, reason, detail, gateway_id, tonumber(took), nil
-redis.call('LSET', k.tries, index, cjson.encode(t))
+t.outcome, t.reason, t.detail, t.gateway_id, t.took_ms = outcome, reason, detail, gateway_id, tonumber(took)
+-- Who holds it does not matter any more.
+t.fence, t.orphan = nil, nil
+redis.call('LSET', k.tries, index, encoded(t))
 -- What was not taken does not count for the number.
 if outcome == 'rejected' or outcome == 'retryable' then redis.call('ZREM', KEYS[7], nth_of(id, index)) end
 

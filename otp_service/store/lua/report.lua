@@ -6,12 +6,12 @@ local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], o
 local id, index, delivered, words = unpack(ARGV)
 local says = delivered == '1' and 'delivered' or 'undelivered'
 go_on_without_memory(k.record)
-local encoded = redis.call('LINDEX', k.tries, index)
-if not encoded then return {'orphan'} end
-local t = cjson.decode(encoded)
+local kept = redis.call('LINDEX', k.tries, index)
+if not kept then return {'orphan'} end
+local t = decoded(kept)
 if t.report then return {t.report == says and 'duplicate' or 'contradiction'} end
 t.report, t.report_words = says, words
-redis.call('LSET', k.tries, index, cjson.encode(t))
+redis.call('LSET', k.tries, index, encoded(t))
 local now = clock()
 local r = read(k)
 if status_of(k, id, now) ~= 'pending' then return {'late', int(now - t.at)} end

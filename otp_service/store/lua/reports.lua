@@ -11,8 +11,7 @@ end
 -- Nothing of this send is accepted, or may have been, but what a report calls undelivered.
 local function all_undelivered(tries, send)
   local any = false
-  for _, encoded in ipairs(redis.call('LRANGE', tries, 0, -1)) do
-    local t = cjson.decode(encoded)
+  for _, t in each_try(tries) do
     if t.send == send and (not t.outcome or t.outcome == 'accepted' or t.outcome == 'unknown') then
       if t.report ~= 'undelivered' then return false end
       any = true
@@ -24,8 +23,7 @@ end
 -- A channel that this send may use and has not.
 local function another_channel(k, send)
   local tried = {}
-  for _, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
-    local t = cjson.decode(encoded)
+  for _, t in each_try(k.tries) do
     if t.send == send then tried[t.channel] = true end
   end
   for name in string.gmatch(k.r[F.route] or '', '%S+') do

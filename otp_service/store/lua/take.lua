@@ -37,12 +37,11 @@ if r[F.deliver] == '0' then
 end
 
 local closed, last, may_have, retryable = {}, {}, false, false
-for index, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
-  local t = cjson.decode(encoded)
+for index, t in each_try(k.tries) do
   if t.send == tonumber(send) then
     if not t.outcome and t.fence ~= fence then
       t.outcome, t.reason, t.detail, t.orphan = 'unknown', 'timeout', 'the worker stopped before the answer', true
-      redis.call('LSET', k.tries, index - 1, cjson.encode(t))
+      redis.call('LSET', k.tries, index - 1, encoded(t))
     end
     if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
     if t.outcome ~= 'retryable' then closed[t.channel] = true end
@@ -57,7 +56,7 @@ end
 local function note_full(channel, wait)
   local said = last[channel]
   if said and said.not_asked then return end
-  redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now), fence = fence,
+  redis.call('RPUSH', k.tries, encoded({send = tonumber(send), channel = channel, at = int(now), fence = fence,
     outcome = 'retryable', reason = 'rate', not_asked = true,
     detail = 'not asked: its recipient_limits are full for ' .. int(math.ceil(wait / 1000)) .. ' s'}))
   redis.call('PEXPIRE', k.tries, TRIES)
@@ -96,7 +95,7 @@ end
 put(k, {F.valid_to, r[F.counter] or '', F.delivery, delivery == 'queued' and 'trying' or delivery,
   F.maybe, int((r[F.maybe] or 0) + 1)})
 write_down(k)
-local index = redis.call('RPUSH', k.tries, cjson.encode({send = tonumber(send), channel = channel, at = int(now),
+local index = redis.call('RPUSH', k.tries, encoded({send = tonumber(send), channel = channel, at = int(now),
   fence = fence})) - 1
 redis.call('PEXPIRE', k.tries, TRIES)
 count_in(KEYS[4 + chosen], now, windows, nth_of(id, index))

@@ -71,8 +71,7 @@ if status == 'pending' then
 end
 if not status then return false end
 local channels, known = {}, {}
-for _, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
-  local t = cjson.decode(encoded)
+for _, t in each_try(k.tries) do
   if not known[t.channel] and (t.outcome == 'accepted' or t.outcome == 'unknown') then
     known[t.channel] = true
     channels[#channels + 1] = t.channel
