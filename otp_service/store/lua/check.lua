@@ -54,7 +54,9 @@ end
 
 if right then
   put(k, {F.approved, now, F.token, nonce})
+  local counted = guard_approved(k, now, guard)
   finish(k, id, now, 'approved')
+  write_down(k)
   if failed then redis.call('DEL', k.failed) end
   -- Nobody's handset is behind a test number.
   if not r[F.test] then
@@ -67,10 +69,9 @@ if right then
     end
   end
   for n = 1, tonumber(r[F.sends]) do redis.call('ZREM', k.prefix, nth_of(id, n)) end
-  local s = remember(k, 'approved', now, nonce)
-  write_down(k)
+  local s = snapshot('approved', now, r)
   s[4], s[5] = r[F.buckets] or '', r[F.buckets] and nonces_of_sends() or {}
-  s[6] = guard_approved(k, now, guard)
+  s[6] = counted
   return s
 end
 local attempts = (r[F.attempts] or 0) + 1

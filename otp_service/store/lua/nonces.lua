@@ -19,10 +19,15 @@ local function remember(k, result, now, nonce)
   return s
 end
 
+-- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
 local function replay(k, nonce)
+  if k.r[F.token] == nonce then
+    -- An approval is known by its token, and nothing changes after it.
+    redis.call('HSET', k.record, F.token, nonce)
+    return snapshot('approved', k.r[F.approved], k.r)
+  end
   local kept = k.r['r:' .. nonce]
   if not kept then return nil end
-  -- Written again, as it is: WAIT counts the writes of its connection only, and the first write may have been another's.
   redis.call('HSET', k.record, 'r:' .. nonce, kept)
   local result, status, delivery, after, attempts, sends, resend =
     string.match(kept, '^(.)(.)(.)(%-?%d+) (%d+) (%d+) (%-?%d+)$')

@@ -81,7 +81,7 @@ local function finish(k, id, now, status)
   if status ~= 'canceled' then emit(k, id, now, 'verification.' .. status) end
   -- So does what only another send would need.
   put(k, {F.seed, '', F.to, '', F.binding, '', F.holder, '', F.turn, '', F.route, '', F.avoid, '', F.rid, '', F.asked, '',
-    F.maybe, '', F.context, '', F.wait, '', F.entry, ''})
+    F.maybe, '', F.context, '', F.wait, '', F.entry, '', F.locale, '', F.guard, ''})
   for counter = 0, tonumber(k.r[F.counter] or 0) do put(k, {'d' .. counter, ''}) end
   k.ended = function()
     redis.call('PEXPIRE', k.record, TOMBSTONE)
