@@ -24,6 +24,7 @@ class Records:
         keyring, kid = self._keyring, self._keyring.current
         policy, test = self._rules.policies[request.purpose], self._rules.test_numbers.get(to.e164)
         scope = keyring.scope(client.name, request.purpose, to.e164, request.session)
+        bound_to = tokens.bind(keyring.token_key(kid, client.name, request.purpose), "to", to.e164)
         fields: dict[str, str | bytes | int] = {
             "client": client.name,
             "purpose": request.purpose,
@@ -32,11 +33,9 @@ class Records:
             "bindings": bindings_of(request.session, request.context),
             "to": keyring.seal(kid, id.text, "to", to.e164),
             "mask": keyring.seal(kid, id.text, "mask", to.mask),
-            "bound_to": tokens.bind(keyring.token_key(kid, client.name, request.purpose), "to", to.e164) or "",
+            "promised": f"{policy.max_sends} {policy.token_ttl} {bound_to}",
             "locale": request.locale or policy.locale,
             "max_attempts": policy.max_attempts,
-            "max_sends": policy.max_sends,
-            "token_ttl": policy.token_ttl,
             **self._code_fields(id, client, request, policy, test),
         }
         if buckets:

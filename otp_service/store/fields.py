@@ -2,6 +2,7 @@
 
 Scripts say `F.status`, which `scripts.py` replaces by the name here. Beside these a record has `d0` to `d9`, the
 digests of its codes, and `r:<nonce>`, what the request of that nonce was answered. What is 0 or empty has no field.
+`promised` is what no script looks into: how many sends there may be, how long a token lives, the number as it names it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ RECORD = {
     "avoid": "av",
     "binding": "bd",
     "bindings": "b",
-    "bound_to": "bt",
     "buckets": "bu",
     "channel": "ch",
     "client": "cl",
@@ -36,9 +36,9 @@ RECORD = {
     "locale": "lo",
     "mask": "m",
     "max_attempts": "ma",
-    "max_sends": "ms",
     "maybe": "mb",
     "metadata": "md",
+    "promised": "pr",
     "purpose": "p",
     "resend": "rs",
     "rid": "ri",
@@ -51,7 +51,6 @@ RECORD = {
     "test": "te",
     "to": "to",
     "token": "tk",
-    "token_ttl": "tt",
     "turn": "tu",
     "used": "us",
     "valid_from": "vf",

@@ -1,4 +1,4 @@
-"""From a script's reply to a `Row`. The order is that of FIELDS in `lua/common.lua`."""
+"""From a script's reply to a `Row`. The order is that of `snapshot` in `lua/verifications.lua`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def row(reply: Reply, guard: Guarded | Approval | None = None) -> Row:
         raise Missing
     result, now, fields = reply[:3]
     (status, delivery, attempts, sends, resend, purpose, created, expires, code_length, max_attempts) = fields[:10]
-    (max_sends, kid, mask, metadata, test, token_ttl, approved, token, bound_to) = fields[10:]
+    (promised, kid, mask, metadata, test, approved, token) = fields[10:]
+    max_sends, token_ttl, bound_to = promised.decode().split(" ")
     # In the order of `Row`: names would take as long as all the rest.
     return Row(
         result.decode(),
@@ -47,6 +48,6 @@ def row(reply: Reply, guard: Guarded | Approval | None = None) -> Row:
         int(token_ttl),
         int(approved) if approved else None,
         token.decode() if token else None,
-        bound_to.decode(),
+        bound_to,
         guard,
     )

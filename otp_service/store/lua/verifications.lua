@@ -46,8 +46,8 @@ end
 local function snapshot(result, now, r)
   return {result, now, {
     r[F.status], r[F.delivery], r[F.attempts] or '0', r[F.sends], r[F.resend], r[F.purpose], r[F.created], r[F.expires],
-    r[F.code_length], r[F.max_attempts], r[F.max_sends], r[F.kid], r[F.mask], r[F.metadata] or false,
-    r[F.test] or false, r[F.token_ttl], r[F.approved] or false, r[F.token] or false, r[F.bound_to],
+    r[F.code_length], r[F.max_attempts], r[F.promised], r[F.kid], r[F.mask], r[F.metadata] or false, r[F.test] or false,
+    r[F.approved] or false, r[F.token] or false,
   }}
 end
 
