@@ -212,7 +212,7 @@ def test_a_script_names_its_keys_and_computes_none(path: Path) -> None:
     text = path.read_text("utf-8")
     assert len(text.splitlines()) <= 120
     preludes = {"common", "verifications", "nonces", "windows", "queue", "tries", "reports", "sends", "pumping"}
-    preludes |= {"guard", "fence"}
+    preludes |= {"guard", "fence", "scopes"}
     if path.stem not in preludes | {"now"}:
         assert "KEYS:" in text, "say in the first comment which keys and arguments it takes"
     for line in text.splitlines():

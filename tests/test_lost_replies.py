@@ -172,7 +172,7 @@ def test_a_cancel_and_a_look_are_asked_again(cut_world: World, proxy: CuttingPro
 def test_a_check_by_recipient_is_asked_again_at_both_of_its_steps(cut_world: World, proxy: CuttingProxy) -> None:
     id = cut_world.start().verification.id
     asked = CheckRequest(code=cut_world.code_of(id), to=NUMBER, purpose="login")
-    proxy.lose("HGET")
+    proxy.lose("GET")
     assert cut_world.verifier.check_by_recipient(SHOP, asked).token
     assert proxy.cut == 1
 

@@ -4,7 +4,7 @@
 |----------------------------|------|---------------------------------------------|------------------------------|
 | `P:{NN}:v:<id>`           | hash   | a verification, then its tombstone             | ttl + 2 h; 2 h from its end  |
 | `P:{NN}:t:<id>`           | list   | its tries, each a list in JSON                 | 72 h                         |
-| `P:{NN}:s:<scope>`        | hash   | the latest id of "the four", and its cooldown  | as long as either matters    |
+| `P:{NN}:s:<scope>`        | string | the latest id of "the four", and its cooldown  | as long as either matters    |
 | `P:{NN}:r:<recipient>`    | zset   | sends to one recipient                         | the longest window           |
 | `P:{NN}:p:<prefix>`       | zset   | sends to a recipient and its neighbours        | the longest window           |
 | `P:{NN}:ok:<recipient>`   | string | this recipient was approved here               | 90 days                      |

@@ -12,7 +12,7 @@ from typing import Any
 
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.store.keys import Keys
-from otp_service.store.rows import text
+from otp_service.store.rows import latest_of, text
 from otp_service.store.sweep import Sweep
 
 _PAGE = 1000
@@ -45,5 +45,5 @@ def _latest(client: Any, fours: Sequence[str]) -> Iterator[str]:
     for n in range(0, len(fours), _PAGE):
         pipeline = client.pipeline(transaction=False)
         for key in fours[n : n + _PAGE]:
-            pipeline.hget(key, "id")
-        yield from (text(id or b"") for id in pipeline.execute())
+            pipeline.get(key)
+        yield from map(latest_of, pipeline.execute())

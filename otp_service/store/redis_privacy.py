@@ -76,9 +76,9 @@ class RedisPersonalData:
         return HeldVerification(client, id.text, facts, tries)
 
     def _cooldown(self, key: str, client: str, now: int) -> Iterator[Holding]:
-        until, sends = self._client.hmget(key, "u", "n")
+        until, sends = map(int, (self._client.get(key) or b"0 0 ").rpartition(b" ")[0].split())
         if until:
-            yield Holding("cooldown", client, now + max(self._client.pttl(key), 0), int(sends or 0), (int(until),))
+            yield Holding("cooldown", client, now + max(self._client.pttl(key), 0), sends, (until,))
 
     def _limits(self, subject: Subject, now: int) -> Iterator[Holding]:
         """What counts against the limits."""

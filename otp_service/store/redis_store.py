@@ -32,7 +32,7 @@ from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.lane import Asks
 from otp_service.store.line import Arguments, Line
-from otp_service.store.rows import buckets, row, text
+from otp_service.store.rows import buckets, latest_of, row, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sky import read_sky
@@ -138,7 +138,7 @@ class RedisStore:
             self._uncount([bucket for bucket in charged if bucket.limit == "client_ip"], *nonces)
 
     def latest(self, partition: int, scope: str) -> str:
-        return text(self._line.call("HGET", self._keys.scope(partition, scope), "id") or b"")
+        return latest_of(self._line.call("GET", self._keys.scope(partition, scope)))
 
     def cancel(self, id: VerificationId, client: str) -> Row:
         keys = [

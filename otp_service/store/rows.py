@@ -13,6 +13,11 @@ def text(value: bytes) -> str:
     return value.decode()
 
 
+def latest_of(scope: bytes | None) -> str:
+    """The latest id that a scope names, "" for none: the last of its words."""
+    return text((scope or b"").rpartition(b" ")[2])
+
+
 def buckets(charged: str) -> tuple[Bucket, ...]:
     """From how a record keeps them: `client_ip:… country:CN`."""
     return tuple(Bucket(*one.split(":", 1)) for one in charged.split())

@@ -12,8 +12,8 @@ from otp_service.retention import Retention
 from otp_service.store.fields import RECORD
 
 _PRELUDES = {
-    "start": ("common", "verifications", "nonces", "windows", "queue", "pumping", "guard", "sends"),
-    "resend": ("common", "verifications", "nonces", "windows", "queue", "pumping", "guard", "sends"),
+    "start": ("common", "verifications", "nonces", "windows", "queue", "pumping", "guard", "scopes", "sends"),
+    "resend": ("common", "verifications", "nonces", "windows", "queue", "pumping", "guard", "scopes", "sends"),
     "check": ("common", "verifications", "nonces", "windows", "pumping", "guard"),
     "charge": ("common", "windows"),
     "pools": ("common", "pumping"),
@@ -26,7 +26,8 @@ _PRELUDES = {
     "cancel": ("common", "verifications"),
     "view": ("common", "verifications"),
     "token": ("common", "verifications"),
-    "erase": ("common", "verifications"),
+    "erase": ("common", "verifications", "scopes"),
+    "cool": ("common", "scopes"),
 }
 _RETAINED = {"TOMBSTONE": "tombstone", "TRIES": "tries", "KNOWN": "approved"}
 """Constants of the preludes that a deployment may set, and what `Retention` calls them."""
@@ -73,6 +74,7 @@ _NAMES = (
     "audit_add",
     "erase",
     "hook_drop",
+    "cool",
 )
 
 

@@ -48,7 +48,7 @@ class RedisTallies:
             scope = asked(self._client.hget, keys.record(partition, text(id)), RECORD["scope"])
             if scope:
                 # The scope still names what pends; only its cooldown goes, and the row of sends behind it.
-                asked(self._client.hdel, keys.scope(partition, text(scope)), "u", "n")
+                asked(self._client.eval, SCRIPTS["cool"].text, 1, keys.scope(partition, text(scope)))
         asked(self._client.delete, *sorted(gone))
 
     def _windows(self, origin: Origin, limits: RecipientLimits) -> Iterator[tuple[str, str, str, Window]]:

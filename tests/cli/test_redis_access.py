@@ -48,7 +48,7 @@ SCRIPTS_OF = {
         "lease", "balance", "put_off", "bring_back", "hook_add", "hook_claim", "hook_settle", "hook_state",
     },
     "operator": {
-        "standing", "pause_channel", "pause_sends", "now", "revoke", "audit_tail", "audit_add", "erase", "hook_drop",
+        "standing", "pause_channel", "pause_sends", "now", "revoke", "audit_tail", "audit_add", "erase", "hook_drop", "cool",
         "hook_state",
     },
 }  # fmt: skip

@@ -34,10 +34,12 @@ for n = 5 + lists, #ARGV do
   for _, encoded in ipairs(redis.call('LRANGE', tried, 0, -1)) do tries[#tries + 1] = encoded end
   if scope ~= record then
     -- The cooldown of the four stays; what it was for does not.
-    if all then
+    local cooled_at, nth, latest = scope_of(redis.call('GET', scope))
+    if all or latest == id and cooled_at == 0 then
       scopes = scopes + redis.call('DEL', scope)
-    elseif redis.call('HGET', scope, 'id') == id then
-      scopes = scopes + redis.call('HDEL', scope, 'id')
+    elseif latest == id then
+      redis.call('SET', scope, cooled_at .. ' ' .. nth .. ' ', 'KEEPTTL')
+      scopes = scopes + 1
     end
   end
   records = records + redis.call('DEL', record)

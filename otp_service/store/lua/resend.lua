@@ -20,7 +20,6 @@ if a.counter ~= '' and (r[F.counter] or 0) + 1 ~= tonumber(a.counter) then retur
 read_marks(k)
 if k.is_suppressed then return {'suppressed'} end
 if is_disabled(k.in_a_row, a.disable_after) then return {'disabled', snapshot('pending', now, r)} end
-read_scope(k)
 local limit, wait = refusal(k, now, a, r)
 local guard = guard_look(k, now, a)
 limit, wait = guard_refuses(guard, a, limit, wait)

@@ -22,16 +22,12 @@ local function terms(n)
   return a
 end
 
--- What stands before any send, each in one command: the scope's latest id, cooldown and number of sends; whether the
--- recipient wants nothing, how many wrong codes it had in a row, and whether it was approved here.
-local function read_scope(k)
-  local scope = redis.call('HMGET', k.scope, 'id', 'u', 'n')
-  k.latest, k.cooled_at, k.nth = scope[1] or '', tonumber(scope[2] or 0), tonumber(scope[3] or 0)
-end
-
+-- What stands before any send, in one command: the scope, whether the recipient wants nothing, how many wrong codes it
+-- had in a row, and whether it was approved here.
 local function read_marks(k)
-  local marks = redis.call('MGET', k.suppressed, k.failed, k.approved)
-  k.is_suppressed, k.in_a_row, k.is_approved = marks[1], marks[2], marks[3]
+  local marks = redis.call('MGET', k.scope, k.suppressed, k.failed, k.approved)
+  k.cooled_at, k.nth, k.latest = scope_of(marks[1])
+  k.is_suppressed, k.in_a_row, k.is_approved = marks[2], marks[3], marks[4]
 end
 
 -- Every channel that could carry it has a limit of its own for this recipient, and all are full: the shortest wait.
@@ -93,8 +89,8 @@ local function send(k, now, id, sends, a)
   put(k, {F.delivery, delivery, F.sends, sends, F.resend, now + cool, F.maybe, '', F.channel, a.channel,
     F.avoid, a.avoid, F.route, a.route, F.rid, a.rid, F.asked, sends == 1 and '' or now,
     F.wait, a.wait == '1' and sends or ''})
-  redis.call('HSET', k.scope, 'id', id, 'u', now + cool, 'n', nth)
-  redis.call('PEXPIRE', k.scope, math.max(k.r[F.expires] - now + TOMBSTONE, cool))
+  redis.call('SET', k.scope, table.concat({now + cool, nth, id}, ' '), 'PX',
+    math.max(k.r[F.expires] - now + TOMBSTONE, cool))
   local sent = nth_of(id, sends)
   count_in(k.recipient, now, a.windows, sent)
   count_in(k.prefix, now, a.prefix_windows, sent)

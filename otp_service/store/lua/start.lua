@@ -15,7 +15,7 @@ local current = expected ~= '' and read(old)
 local again = replay(k, a.nonce) or current and replay(old, a.nonce)
 if again then return again end
 
-read_scope(k)
+read_marks(k)
 if k.latest ~= expected then return {'moved', k.latest} end
 
 local status = current and status_of(old, expected, now)
@@ -28,7 +28,6 @@ if pending then
   if reuse and a.counter ~= '' and (current[F.counter] or 0) + 1 ~= tonumber(a.counter) then return {'moved', expected} end
 end
 
-read_marks(k)
 if k.is_suppressed then return {'suppressed'} end
 if is_disabled(k.in_a_row, a.disable_after) then return {'disabled', pending and snapshot('pending', now, current)} end
 local limit, wait = refusal(k, now, a, reuse and current)
