@@ -48,8 +48,8 @@ SCRIPTS_OF = {
         "lease", "balance", "put_off", "bring_back", "hook_add", "hook_claim", "hook_settle", "hook_state",
     },
     "operator": {
-        "standing", "pause_channel", "pause_sends", "now", "revoke", "audit_tail", "audit_add", "erase", "hook_drop", "cool",
-        "hook_state",
+        "standing", "pause_channel", "pause_sends", "now", "revoke", "audit_tail", "audit_add", "erase", "hook_drop",
+        "cool", "hook_state",
     },
 }  # fmt: skip
 """By role: what it may have to run, whether or not this test comes to it."""
