@@ -10,7 +10,7 @@ local a = terms(6)
 local now = clock()
 local old = {record = KEYS[3], due = k.due, events = k.events}
 
-local new = read(k)
+read(k)
 local current = expected ~= '' and read(old)
 local again = replay(k, a.nonce) or current and replay(old, a.nonce)
 if again then return again end
