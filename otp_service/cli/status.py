@@ -27,7 +27,7 @@ def status(config_path: Path | None, as_json: bool) -> int:
     """Show Redis, workers, queue, channels, pauses, webhooks, pumping. Exits 1 where something needs a hand."""
     loaded = installation(config_path)
     seen = Seen.by_asking(loaded)
-    lines = troubles(loaded, seen.facts, seen.installation, seen.hooks, seen.full)
+    lines = troubles(loaded, seen.facts, seen.installation, seen.hooks, seen.full, seen.lost)
     wrong = [as_typed(line) for line in lines]
     if as_json:
         document = status_shown.document(loaded, seen.facts, seen.installation, seen.hooks, seen.pumped)
@@ -52,13 +52,15 @@ class Seen:
     hooks: Sequence[HookState] = field(default_factory=list)
     pumped: Sequence[wiring.Pumped] = field(default_factory=list)
     full: Sequence[Hindrance] = field(default_factory=list)
+    lost: str = ""
+    """Why nothing of Redis answers."""
 
     @classmethod
     def by_asking(cls, config: Config) -> Seen:
         try:
             facts = wiring.ask_server(config)
-        except Unreachable:
-            return cls()
+        except Unreachable as error:
+            return cls(lost=wiring.all_lost(config, error).text)
         try:
             seen = wiring.look(config)
             hooks, pumped, full = wiring.look_at_hooks(config), wiring.pumped(config), wiring.full_limits(config)

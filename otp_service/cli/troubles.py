@@ -22,10 +22,11 @@ def troubles(
     seen: Installation | None,
     hooks: Sequence[HookState],
     full: Sequence[Hindrance] = (),
+    lost: str = "",
 ) -> Iterator[str]:
-    """None: Redis did not answer; with `facts` and nothing `seen`, a part of it did."""
+    """None: Redis did not answer, and why is `lost`; with `facts` and nothing `seen`, a part of it did."""
     if facts is None:
-        yield "Redis does not answer, so nothing is started or checked: start it, or mend redis.url"
+        yield f"Redis: {lost}"
         return
     yield from _redis(config, facts)
     if seen is None:
@@ -40,14 +41,7 @@ def troubles(
             f"a send has waited for {age}: start more workers with `otp-service worker`, or hold back what floods it "
             "with `otp-service sends pause --country CN`"
         )
-    if seen.channels and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
-        yield (
-            "every channel is out of order or paused: see the gateways' words above, then "
-            "`otp-service channels test NAME`; a pause ends with `otp-service channels resume NAME`"
-        )
-    lowest = {channel.name: channel.balance_low for channel in config.channels}
-    for channel in seen.channels:
-        yield from _balance(channel, lowest.get(channel.name))
+    yield from _channels(config, seen)
     for one in full:
         whose = f"client {one.client}" if one.client else "all clients"
         yield (
@@ -59,12 +53,19 @@ def troubles(
 
 
 def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
-    for lack in facts.lacks(config.redis.durability):
-        yield f"Redis: {lack}"
-    if facts.role not in {None, "master"}:
-        yield f"Redis is a {facts.role} and takes no writes: point redis.url at the master"
-    if facts.evicts and not config.redis.allow_eviction:
-        yield f"Redis evicts keys ({facts.eviction_policy}), which loses sends and limits: set it to noeviction"
+    for lack in facts.troubles(config.redis.durability, config.redis.allow_eviction):
+        yield f"Redis: {lack.text}"
+
+
+def _channels(config: Config, seen: Installation) -> Iterator[str]:
+    if seen.channels and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
+        yield (
+            "every channel is out of order or paused: see the gateways' words above, then "
+            "`otp-service channels test NAME`; a pause ends with `otp-service channels resume NAME`"
+        )
+    lowest = {channel.name: channel.balance_low for channel in config.channels}
+    for channel in seen.channels:
+        yield from _balance(channel, lowest.get(channel.name))
 
 
 def _balance(channel: ChannelState, lowest: float | None) -> Iterator[str]:

@@ -78,6 +78,11 @@ class ClusterNodes:
         """How many slots nobody has."""
         return int(REDIS_CLUSTER_HASH_SLOTS) - len((self._known or self.look()).slots_cache)
 
+    def owners(self, slots: Sequence[int]) -> list[str | None]:
+        """Who has each of them, by host and port, as it was known at the latest look; None where nobody has it."""
+        known = (self._known or self.look()).slots_cache
+        return [known[slot][0].name if known.get(slot) else None for slot in slots]
+
     def at(self, said: AskError) -> Master:
         """Whom an ASK names."""
         host, port = said.host, said.port

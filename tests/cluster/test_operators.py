@@ -18,7 +18,7 @@ from otp_service.errors import CodeMismatch, ConfigError, RecipientBlocked
 from otp_service.keyring import PARTITIONS
 from otp_service.policy import Client
 from otp_service.store import RedisPersonalData
-from otp_service.store.facts import NO_REPLICA, ServerFacts
+from otp_service.store.facts import NO_REPLICA, Lack, ServerFacts, SilentMaster
 from otp_service.verifier import CheckRequest, StartRequest, Verifier
 from tests.cli.conftest import Command
 from tests.cluster.cluster_world import Heard, world_on
@@ -214,11 +214,12 @@ class TestWhatTheClusterLacks:
         assert "in part" in said
 
     def test_who_lacks_something_hears_all_of_it(self, desk: Desk) -> None:
-        facts = replace(self.facts(desk), silent=("h1:6379", "h2:6379"), unserved=512, replicas=0)
+        silent = (SilentMaster("h1:6379", 11), SilentMaster("h2:6379", 11))
+        facts = replace(self.facts(desk), silent=silent, unserved=512, replicas=0, lone=())
         wait, none = list(facts.lacks("wait")), list(facts.lacks("async"))
-        assert [line.split(" does not answer")[0] for line in none[:2]] == ["the master h1:6379", "the master h2:6379"]
-        assert none[2].startswith("512 of the cluster's")
-        assert wait == [*none, NO_REPLICA]
+        assert [line.what for line in none[:2]] == ["the master h1:6379", "the master h2:6379"]
+        assert none[2].text.startswith("512 of the cluster's")
+        assert wait == [*none, Lack("replica", NO_REPLICA)]
 
     def test_a_wrong_password_is_no_cluster_that_is_down(self, desk: Desk, masters: Cluster) -> None:
         url = f"redis+cluster://nobody:wrong@127.0.0.1:{masters.nodes[0].port}"
@@ -234,9 +235,11 @@ class TestWhatTheClusterLacks:
         finally:
             one.client.config_set("maxmemory-policy", "noeviction")
 
-    def test_a_master_without_a_replica_for_those_who_wait(self, desk: Desk) -> None:
+    def test_a_master_without_a_replica_for_those_who_wait(self, desk: Desk, masters: Cluster) -> None:
         waits = configuration.load(Path("otp.toml"), {**desk.environ, "OTP_REDIS__DURABILITY": "wait"})
-        assert "no replica is connected" in (wiring.check_server(waits) or "")
+        said = wiring.check_server(waits) or ""
+        assert said.count("has no replica, so") == 3
+        assert f"the master 127.0.0.1:{masters.nodes[0].port} has no replica" in said
 
     def test_a_node_that_is_asked_alone(self, desk: Desk, masters: Cluster) -> None:
         url = f"redis://127.0.0.1:{masters.nodes[0].port}"
