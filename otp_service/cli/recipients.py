@@ -40,16 +40,20 @@ def recipients() -> None:
 @reason_option
 @config_option
 @json_option
-def export(number: str, reason: str, config_path: Path | None, as_json: bool) -> None:
-    """Show everything that is held on NUMBER, over all configured clients."""
+def export(number: str, reason: str, config_path: Path | None, as_json: bool) -> int:
+    """Show everything that is held on NUMBER, over all configured clients. Exits 1 where it is not everything."""
     loaded = installation(config_path)
     with _about(loaded, "recipients.export", number, reason) as doing:
         dossier = wiring.export_recipient(loaded, number)
-        doing.outcome = f"done: {len(dossier.verifications)} verifications, {len(dossier.holdings)} more"
+        done = "done in part" if dossier.unknown else "done"
+        doing.outcome = f"{done}: {len(dossier.verifications)} verifications, {len(dossier.holdings)} more"
     if as_json:
         print_json(_document(dossier))
-        return
-    _print(dossier)
+    else:
+        _print(dossier)
+    for what in dossier.unknown:
+        click.echo(f"incomplete: {what}: Redis does not answer for it; mend it and export again", err=True)
+    return 1 if dossier.unknown else 0
 
 
 @recipients.command()
@@ -124,7 +128,7 @@ def _suppress(
 @contextmanager
 def _about(config: Config, name: str, number: str, reason: str) -> Iterator[Doing]:
     """Do something about a number, and have it written down under the number's keyed hash."""
-    with redis_must_answer():
+    with redis_must_answer(config):
         try:
             target = wiring.target_of(config, number)
         except Problem as problem:
@@ -146,7 +150,8 @@ def _print(dossier: Dossier) -> None:
     rows = [(one.held.id, *try_words(tried)) for one in dossier.verifications for tried in one.tries]
     print_section("try", ("id", *_TRY_COLUMNS), rows)
     _print_held("held", dossier.holdings)
-    if not dossier.verifications and not dossier.holdings:
+    print_section("incomplete", ("not in this: Redis does not answer for it",), [(one,) for one in dossier.unknown])
+    if not dossier.verifications and not dossier.holdings and not dossier.unknown:
         click.echo(f"nothing is held on {dossier.to}")
     _print_elsewhere()
 
@@ -182,6 +187,8 @@ def _document(dossier: Dossier) -> dict[str, Any]:
     return {
         "at": moment(dossier.now),
         "to": dossier.to,
+        "complete": not dossier.unknown,
+        "unknown": list(dossier.unknown),
         "verifications": [_exported(one) for one in dossier.verifications],
         "held": [_held(one) for one in dossier.holdings],
         "elsewhere": NOT_IN_REACH,

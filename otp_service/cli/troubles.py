@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 
 from otp_service.cli.operating import span, until
+from otp_service.cli.seen import Seen
 from otp_service.config import Config
-from otp_service.ports import ChannelState, Hindrance, HookState, Installation
+from otp_service.ports import ChannelState, HookState, Installation
 from otp_service.store.facts import ServerFacts
 
 OLD_MS = 30_000
@@ -16,24 +17,22 @@ OVERDUE_MS = 300_000
 """Of a webhook's first event that waits: its receiver has then failed several times."""
 
 
-def troubles(
-    config: Config,
-    facts: ServerFacts | None,
-    seen: Installation | None,
-    hooks: Sequence[HookState],
-    full: Sequence[Hindrance] = (),
-    lost: str = "",
-) -> Iterator[str]:
-    """None: Redis did not answer, and why is `lost`; with `facts` and nothing `seen`, a part of it did."""
+def troubles(config: Config, shown: Seen) -> Iterator[str]:
+    facts, seen = shown.facts, shown.installation
     if facts is None:
-        yield f"Redis: {lost}"
+        yield f"Redis: {shown.lost}"
         return
     yield from _redis(config, facts)
     if seen is None:
         if not facts.silent:
             yield "Redis stopped answering meanwhile: ask again"
         return
-    if not seen.workers:
+    if shown.unknown:
+        yield (
+            f"Redis does not answer for all of it, so this is not in what stands above: {', '.join(shown.unknown)}; "
+            "mend Redis first, then ask again"
+        )
+    if not seen.workers and not shown.unknown:
         yield "no worker has said for 10 s that it lives, so nothing is sent: start one with `otp-service worker`"
     if seen.queue.oldest_ms > OLD_MS and seen.workers and not seen.holds_everything:
         age = span(seen.queue.oldest_ms)
@@ -42,13 +41,13 @@ def troubles(
             "with `otp-service sends pause --country CN`"
         )
     yield from _channels(config, seen)
-    for one in full:
+    for one in shown.full.hindrances:
         whose = f"client {one.client}" if one.client else "all clients"
         yield (
             f"the limit `{one.limit}` refuses {whose} until {until(one.until, seen.now)}: {one.detail}; "
             "see who floods it, then raise it in [limits] or [spend]"
         )
-    for hook in hooks:
+    for hook in shown.hooks:
         yield from _webhook(hook)
 
 
@@ -58,7 +57,8 @@ def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
 
 
 def _channels(config: Config, seen: Installation) -> Iterator[str]:
-    if seen.channels and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
+    all_are_known = len(seen.channels) == len(config.channels)
+    if seen.channels and all_are_known and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
         yield (
             "every channel is out of order or paused: see the gateways' words above, then "
             "`otp-service channels test NAME`; a pause ends with `otp-service channels resume NAME`"
