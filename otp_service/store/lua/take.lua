@@ -7,10 +7,31 @@ local id, send, fence, turn, on_unknown, entry = unpack(ARGV, 1, 6)
 local now = clock()
 go_on_without_memory(k.record)
 
-if status_of(k, id, now) ~= 'pending' then return {'over'} end
+-- Whoever is handed the entry by another's death says what became of the try that the other had begun. A worker that
+-- was only thought dead may still say what it came to.
+local function tries_of_send()
+  local found = {}
+  for index, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
+    local t = cjson.decode(encoded)
+    if t.send == tonumber(send) then
+      if not t.outcome and t.fence ~= fence then
+        t.outcome, t.reason, t.detail, t.orphan = 'unknown', 'timeout', 'the worker stopped before the answer', true
+        redis.call('LSET', k.tries, index - 1, cjson.encode(t))
+      end
+      found[#found + 1] = t
+    end
+  end
+  return found
+end
+
+if status_of(k, id, now) ~= 'pending' then
+  tries_of_send()
+  return {'over'}
+end
 local r = redis.call('HMGET', k.record, F.sends, F.delivery, F.deliver, F.holder, F.extra, F.expires, F.turn,
   F.entry)
 local open = r[2] == 'queued' or r[2] == 'trying' or (r[2] == 'accepted' and r[5] == send)
+if r[1] ~= send then tries_of_send() end
 -- An entry that was written anew is its new reader's.
 if r[1] ~= send or not open or r[8] ~= entry then return {'over'} end
 local mine = send .. ':' .. fence
@@ -35,19 +56,12 @@ if r[3] == '0' then
 end
 
 local closed, last, may_have, retryable = {}, {}, false, false
-for index, encoded in ipairs(redis.call('LRANGE', k.tries, 0, -1)) do
-  local t = cjson.decode(encoded)
-  if t.send == tonumber(send) then
-    if not t.outcome and t.fence ~= fence then
-      t.outcome, t.reason, t.detail, t.orphan = 'unknown', 'timeout', 'the worker stopped before the answer', true
-      redis.call('LSET', k.tries, index - 1, cjson.encode(t))
-    end
-    if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
-    if t.outcome ~= 'retryable' then closed[t.channel] = true end
-    may_have = may_have or not t.outcome or t.outcome == 'unknown'
-    retryable = retryable or t.outcome == 'retryable'
-    last[t.channel] = t
-  end
+for _, t in ipairs(tries_of_send()) do
+  if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
+  if t.outcome ~= 'retryable' then closed[t.channel] = true end
+  may_have = may_have or not t.outcome or t.outcome == 'unknown'
+  retryable = retryable or t.outcome == 'retryable'
+  last[t.channel] = t
 end
 
 -- Room at a channel: one that is full for this number by our guess of its rules is asked after the others; one that is
