@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,45 +85,66 @@ def erase(number: str, also_limits: bool, reason: str, config_path: Path | None,
     _print_elsewhere()
 
 
+def _for_clients(command: Callable[..., None]) -> Callable[..., None]:
+    """What a suppression is asked for: the fields of `_Suppression`."""
+    client = click.option("--client", metavar="NAME", help="For this client alone; else for all.")
+    options: list[Callable[[Any], Any]] = [json_option, config_option, reason_option, client, click.argument("number")]
+    for option in options:
+        command = option(command)
+    return command
+
+
 @recipients.command()
-@click.argument("number")
-@click.option("--client", "client", metavar="NAME", help="For this client alone; else for all.")
-@reason_option
-@config_option
-@json_option
-def suppress(number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool) -> None:
+@_for_clients
+def suppress(**asked: Any) -> None:
     """Send nothing more to NUMBER, at once and without a restart, for two years; starts answer `recipient_blocked`."""
-    _suppress(number, client, reason, config_path, as_json, lift=False)
+    _Suppression(**asked).begin()
 
 
 @recipients.command()
-@click.argument("number")
-@click.option("--client", "client", metavar="NAME", help="For this client alone; else for all.")
-@reason_option
-@config_option
-@json_option
-def unsuppress(number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool) -> None:
+@_for_clients
+def unsuppress(**asked: Any) -> None:
     """Send to NUMBER again; also when it was the person who said STOP."""
-    _suppress(number, client, reason, config_path, as_json, lift=True)
+    _Suppression(**asked).lift()
 
 
-def _suppress(
-    number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool, *, lift: bool
-) -> None:
-    loaded = installation(config_path)
-    names = [one.name for one in loaded.clients]
-    if client is not None and client not in names:
-        known = ", ".join(names) or "none"
-        raise click.BadParameter(f"no client is called {client!r}; there are {known}", param_hint="--client")
-    chosen = names if client is None else [client]
-    name = "recipients.unsuppress" if lift else "recipients.suppress"
-    with _about(loaded, name, number, reason) as doing:
-        wiring.suppress_recipient(loaded, number, chosen, lift)
-        doing.outcome = f"done: {', '.join(chosen)}"
-    if as_json:
-        print_json({"suppressed": not lift, "clients": chosen})
-        return
-    click.echo(f"{'sends again' if lift else 'nothing more is sent'}: {', '.join(chosen) or 'no client is configured'}")
+@dataclass(frozen=True, slots=True)
+class _Suppression:
+    """That nothing more is sent to a number: its beginning, and its end."""
+
+    number: str
+    client: str | None
+    """None for all."""
+    reason: str
+    config_path: Path | None
+    as_json: bool
+
+    def begin(self) -> None:
+        self._put("recipients.suppress", False, "nothing more is sent")
+
+    def lift(self) -> None:
+        self._put("recipients.unsuppress", True, "sends again")
+
+    def _put(self, act: str, lift: bool, told: str) -> None:
+        loaded = installation(self.config_path)
+        chosen = self._clients(loaded)
+        with _about(loaded, act, self.number, self.reason) as doing:
+            wiring.suppress_recipient(loaded, self.number, chosen, lift)
+            doing.outcome = f"done: {', '.join(chosen)}"
+        if self.as_json:
+            print_json({"suppressed": not lift, "clients": chosen})
+        else:
+            click.echo(f"{told}: {', '.join(chosen) or 'no client is configured'}")
+
+    def _clients(self, loaded: Config) -> list[str]:
+        """Raises BadParameter for one that is not configured."""
+        names = [one.name for one in loaded.clients]
+        if self.client is None:
+            return names
+        if self.client not in names:
+            known = ", ".join(names) or "none"
+            raise click.BadParameter(f"no client is called {self.client!r}; there are {known}", param_hint="--client")
+        return [self.client]
 
 
 @contextmanager
