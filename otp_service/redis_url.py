@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -69,6 +69,23 @@ def parse_redis_url(url: str) -> RedisUrl:
     if mark and scheme in {"redis+cluster", "rediss+cluster"}:
         return _cluster(rest, tls=scheme.startswith("rediss"))
     raise ValueError("not a Redis URL")
+
+
+def where(url: str) -> str:
+    """The address as a person is told it: without a login. Raises ValueError as `parse_redis_url` does."""
+    place = parse_redis_url(url)
+    if isinstance(place, SentinelUrl):
+        return f"the master {place.master} of the sentinels {_listed(place.sentinels)}"
+    if isinstance(place, ClusterUrl):
+        return f"the cluster of {_listed(place.nodes)}"
+    parts = urlsplit(place.url)
+    if parts.scheme == "unix":
+        return parts.path
+    return _listed([(parts.hostname or "localhost", parts.port or REDIS_PORT)])
+
+
+def _listed(nodes: Iterable[Node]) -> str:
+    return ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in nodes)
 
 
 def _single(url: str) -> SingleUrl:

@@ -18,6 +18,7 @@ from tests.world import Server, World
 INSTALLATIONS = {
     "tests/cli/test_operating.py": "operating",
     "tests/cluster/test_connecting.py": "cluster",
+    "tests/cluster/test_lost_in_part.py": "cluster",
     "tests/cluster/test_lost_masters.py": "replicated_cluster",
     "tests/cluster/test_moving_outboxes.py": "cluster",
     "tests/cluster/test_moving_slots.py": "cluster",

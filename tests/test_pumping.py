@@ -278,7 +278,7 @@ class TestLua:
         world.move_clock((held.until - world.store.now()) / 1000)
         held = guard.countries(Noted(), frozenset({"AZ"}), terms).held["AZ"]
         assert (held.reason, held.tally) == (Suspicion.CONVERSION, "0/50")
-        assert [one.name for one in guard.held()] == ["AZ"]
+        assert [one.name for one in guard.held().ranges] == ["AZ"]
         world.move_clock(3600)
         assert not guard.countries(Noted(), frozenset({"AZ"}), terms).held
 
@@ -286,7 +286,7 @@ class TestLua:
         """And what led to it is forgotten."""
         terms = Rules().country_terms()
         guard.countries(Noted({("AZ", World(server).store.now() + TTL): 50}), frozenset(), terms)
-        [one] = guard.held()
+        [one] = guard.held().ranges
         assert guard.lift(one)
         assert not guard.lift(one)
         assert not guard.countries(Noted(), frozenset({"AZ"}), terms).held

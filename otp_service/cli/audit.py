@@ -32,7 +32,7 @@ def audit(context: click.Context, span: int, number: str | None, config_path: Pa
     if context.invoked_subcommand:
         return
     loaded = installation(config_path)
-    with redis_must_answer():
+    with redis_must_answer(loaded):
         try:
             target = wiring.target_of(loaded, number) if number else ""
         except Problem as problem:
@@ -56,7 +56,7 @@ def verify(known: str, config_path: Path | None, as_json: bool) -> int:
     if known and not _KNOWN.fullmatch(known):
         raise click.BadParameter("write it as the log has it, such as 41:0f3a9c5d7b1e2f48", param_hint="--known")
     loaded = installation(config_path)
-    with redis_must_answer():
+    with redis_must_answer(loaded):
         found = wiring.examine_audit(loaded, known)
     if as_json:
         print_json(_finding(found))

@@ -42,7 +42,7 @@ def pause(name: str, span: int, reason: str, config_path: Path | None, as_json: 
     loaded = installation(config_path)
     known_channel(loaded, name)
     with (
-        redis_must_answer(),
+        redis_must_answer(loaded),
         wiring.operations(loaded) as operations,
         acting(loaded, "channels.pause", name, reason) as doing,
     ):
@@ -63,7 +63,7 @@ def resume(name: str, reason: str, config_path: Path | None, as_json: bool) -> N
     loaded = installation(config_path)
     known_channel(loaded, name)
     with (
-        redis_must_answer(),
+        redis_must_answer(loaded),
         wiring.operations(loaded) as operations,
         acting(loaded, "channels.resume", name, reason) as doing,
     ):

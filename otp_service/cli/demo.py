@@ -46,7 +46,10 @@ _LOCK_SECONDS = 1.5
 )
 @json_option
 def demo(port: int | None, inbox_port: int, config_path: Path | None, data_dir: Path | None, as_json: bool) -> int:
-    """Run all in one on this machine: API, worker, SMS gateway simulator with an inbox, embedded Valkey."""
+    """Run all in one on this machine: API, worker, SMS gateway simulator with an inbox, embedded Valkey.
+
+    Its configuration is read once, at the start: SIGHUP ends it, as a closed terminal and Ctrl-C do.
+    """
     configure_logs()
     given = config.read_tables(config_path) if config_path else {}
     folder_of_file = config_path.parent if config_path else Path()

@@ -17,7 +17,7 @@ from otp_service.messages import minutes_left
 from otp_service.policy import EVERYBODY
 from otp_service.ports import Balance, CaptchaDown, CaptchaRefused, ChannelError, Message, NoBalance, Outcome, TryResult
 from otp_service.recipient import parse as parse_recipient
-from otp_service.store.facts import NO_EVICTION, NO_FENCE, NO_REPLICA, ServerFacts, Unreachable
+from otp_service.store.facts import NO_EVICTION, NO_FENCE, ServerFacts, Unreachable
 
 _MADE_UP = '{"lot_number":"doctor","captcha_output":"doctor","pass_token":"doctor","gen_time":"1"}'
 """A CAPTCHA token in GeeTest's form; to the others it is as good as any."""
@@ -67,12 +67,12 @@ def of_redis(config: Config) -> Iterator[Finding]:
     try:
         facts = wiring.ask_server(config)
     except Unreachable as error:
-        yield Finding(Level.FAIL, "redis", f"{error}; check redis.url, and that the server runs")
+        yield Finding(Level.FAIL, "redis", wiring.all_lost(config, error).text)
         return
     yield _version(facts)
     gaps = list(facts.gaps())
     for gap in gaps:
-        yield Finding(Level.FAIL, "redis cluster", gap)
+        yield Finding(Level.FAIL, "redis cluster", gap.text)
     if facts.masters > 1 and not gaps:
         yield Finding(Level.OK, "redis cluster", f"{facts.masters} masters serve all slots")
     if facts.role == "master":
@@ -177,7 +177,8 @@ def _replicas(facts: ServerFacts) -> Finding:
     if facts.replicas is None:
         return _untold(about, "that a replica is connected")
     if not facts.replicas:
-        return Finding(Level.FAIL, about, NO_REPLICA)
+        lacks = [lack.text for lack in facts.lacks("wait") if "replica" in lack.what]
+        return Finding(Level.FAIL, about, "; ".join(lacks))
     of_each = " to each master" if facts.masters > 1 else ""
     return Finding(Level.OK, about, f"{facts.replicas} connected{of_each}; each answer waits for one of them")
 

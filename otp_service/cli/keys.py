@@ -51,7 +51,7 @@ def list_keys(config_path: Path | None, as_json: bool) -> None:
     """Show every client's key ids and whether they are revoked; no key is shown, as none is kept."""
     loaded = installation(config_path)
     owners = ClientKeys(loaded.client_keys()).owners()
-    with redis_must_answer(), wiring.revocations(loaded) as revocations:
+    with redis_must_answer(loaded), wiring.revocations(loaded) as revocations:
         revoked = {one.id: one for one in revocations.look()}
     # Those that no client holds any more come last: their place in the list of the revoked may be given up.
     shown = [*owners.items(), *((id, "") for id in revoked if id not in owners)]
@@ -89,7 +89,7 @@ def revoke(key_id: str, undo: bool, reason: str, config_path: Path | None, as_js
         raise click.BadParameter(f"{error}; `otp-service keys list` shows the ids", param_hint="ID") from None
     loaded = installation(config_path)
     owners = ClientKeys(loaded.client_keys()).owners()
-    with redis_must_answer(), acting(loaded, "keys.restore" if undo else "keys.revoke", f"key:{id}", reason):
+    with redis_must_answer(loaded), acting(loaded, "keys.restore" if undo else "keys.revoke", f"key:{id}", reason):
         act = _Act.undo(loaded, id) if undo else _Act.revoke(loaded, id)
     if as_json:
         print_json({**_document(id, owners.get(id, ""), act.revoked), "changed": act.changed})

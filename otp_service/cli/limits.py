@@ -30,7 +30,7 @@ def limits() -> None:
 def show(number: str, config_path: Path | None, as_json: bool) -> None:
     """Show every window that counts for NUMBER, and when a full one has room again."""
     loaded = installation(config_path)
-    with redis_must_answer(), _a_number():
+    with redis_must_answer(loaded), _a_number():
         shown = wiring.tallies(loaded, number)
     if as_json:
         print_json({"at": moment(shown.now), "to": shown.to, "limits": [_document(one) for one in shown.tallies]})
@@ -53,7 +53,7 @@ def clear(number: str, with_prefix: bool, reason: str, config_path: Path | None,
     asks you for it.
     """
     loaded = installation(config_path)
-    with redis_must_answer(), _a_number():
+    with redis_must_answer(loaded), _a_number():
         target = wiring.target_of(loaded, number)
         with acting(loaded, "limits.clear.prefix" if with_prefix else "limits.clear", target, reason):
             to = wiring.clear(loaded, number, with_prefix=with_prefix)
@@ -73,7 +73,7 @@ def clear(number: str, with_prefix: bool, reason: str, config_path: Path | None,
 def lift(what: str, reason: str, config_path: Path | None, as_json: bool) -> None:
     """End what the pumping guard holds of a REGION, or of the prefix of a NUMBER, and forget what led to it."""
     loaded = installation(config_path)
-    with redis_must_answer(), _a_number():
+    with redis_must_answer(loaded), _a_number():
         is_region = what.upper() in regions()
         target = f"country:{what.upper()}" if is_region else wiring.target_of(loaded, what)
         with acting(loaded, "limits.lift", target, reason) as doing:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import click
 
+from otp_service import wiring
 from otp_service.cli.options import DEFAULT_FILE, load_config
 from otp_service.cli.running_demo import RunningDemo
 from otp_service.config import Config
 from otp_service.ports import StoreDown
+from otp_service.store.facts import Unreachable
 
 LONGEST_MS = 7 * 86_400_000
 """Of a pause: who means longer changes the configuration."""
@@ -83,15 +85,21 @@ def perhaps(word: str, known: Sequence[str]) -> str:
 
 
 @contextmanager
-def redis_must_answer() -> Iterator[None]:
-    """Says what to do where it does not."""
+def redis_must_answer(config: Config) -> Iterator[None]:
+    """Where it does not: says who it is, and what to do."""
     try:
         yield
     except StoreDown as error:
-        raise click.ClickException(
-            f"Redis does not answer ({error}); see that the server runs and that redis.url is right; "
-            "of a cluster `otp-service doctor` names the master"
-        ) from error
+        raise click.ClickException(f"Redis does not answer ({error}): {_why(config)}") from error
+
+
+def _why(config: Config) -> str:
+    try:
+        facts = wiring.ask_server(config)
+    except Unreachable as error:
+        return wiring.all_lost(config, error).text
+    lacks = [lack.text for lack in facts.lacks(config.redis.durability)]
+    return "; ".join(lacks) or "now it does; try again, and see what `otp-service doctor` says"
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,20 @@ def recipients() -> None:
 @reason_option
 @config_option
 @json_option
-def export(number: str, reason: str, config_path: Path | None, as_json: bool) -> None:
-    """Show everything that is held on NUMBER, over all configured clients."""
+def export(number: str, reason: str, config_path: Path | None, as_json: bool) -> int:
+    """Show everything that is held on NUMBER, over all configured clients. Exits 1 where it is not everything."""
     loaded = installation(config_path)
     with _about(loaded, "recipients.export", number, reason) as doing:
         dossier = wiring.export_recipient(loaded, number)
-        doing.outcome = f"done: {len(dossier.verifications)} verifications, {len(dossier.holdings)} more"
+        done = "done in part" if dossier.unknown else "done"
+        doing.outcome = f"{done}: {len(dossier.verifications)} verifications, {len(dossier.holdings)} more"
     if as_json:
         print_json(_document(dossier))
-        return
-    _print(dossier)
+    else:
+        _print(dossier)
+    for what in dossier.unknown:
+        click.echo(f"incomplete: {what}: Redis does not answer for it; mend it and export again", err=True)
+    return 1 if dossier.unknown else 0
 
 
 @recipients.command()
@@ -80,51 +85,72 @@ def erase(number: str, also_limits: bool, reason: str, config_path: Path | None,
     _print_elsewhere()
 
 
+def _for_clients(command: Callable[..., None]) -> Callable[..., None]:
+    """What a suppression is asked for: the fields of `_Suppression`."""
+    client = click.option("--client", metavar="NAME", help="For this client alone; else for all.")
+    options: list[Callable[[Any], Any]] = [json_option, config_option, reason_option, client, click.argument("number")]
+    for option in options:
+        command = option(command)
+    return command
+
+
 @recipients.command()
-@click.argument("number")
-@click.option("--client", "client", metavar="NAME", help="For this client alone; else for all.")
-@reason_option
-@config_option
-@json_option
-def suppress(number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool) -> None:
+@_for_clients
+def suppress(**asked: Any) -> None:
     """Send nothing more to NUMBER, at once and without a restart, for two years; starts answer `recipient_blocked`."""
-    _suppress(number, client, reason, config_path, as_json, lift=False)
+    _Suppression(**asked).begin()
 
 
 @recipients.command()
-@click.argument("number")
-@click.option("--client", "client", metavar="NAME", help="For this client alone; else for all.")
-@reason_option
-@config_option
-@json_option
-def unsuppress(number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool) -> None:
+@_for_clients
+def unsuppress(**asked: Any) -> None:
     """Send to NUMBER again; also when it was the person who said STOP."""
-    _suppress(number, client, reason, config_path, as_json, lift=True)
+    _Suppression(**asked).lift()
 
 
-def _suppress(
-    number: str, client: str | None, reason: str, config_path: Path | None, as_json: bool, *, lift: bool
-) -> None:
-    loaded = installation(config_path)
-    names = [one.name for one in loaded.clients]
-    if client is not None and client not in names:
-        known = ", ".join(names) or "none"
-        raise click.BadParameter(f"no client is called {client!r}; there are {known}", param_hint="--client")
-    chosen = names if client is None else [client]
-    name = "recipients.unsuppress" if lift else "recipients.suppress"
-    with _about(loaded, name, number, reason) as doing:
-        wiring.suppress_recipient(loaded, number, chosen, lift)
-        doing.outcome = f"done: {', '.join(chosen)}"
-    if as_json:
-        print_json({"suppressed": not lift, "clients": chosen})
-        return
-    click.echo(f"{'sends again' if lift else 'nothing more is sent'}: {', '.join(chosen) or 'no client is configured'}")
+@dataclass(frozen=True, slots=True)
+class _Suppression:
+    """That nothing more is sent to a number: its beginning, and its end."""
+
+    number: str
+    client: str | None
+    """None for all."""
+    reason: str
+    config_path: Path | None
+    as_json: bool
+
+    def begin(self) -> None:
+        self._put("recipients.suppress", False, "nothing more is sent")
+
+    def lift(self) -> None:
+        self._put("recipients.unsuppress", True, "sends again")
+
+    def _put(self, act: str, lift: bool, told: str) -> None:
+        loaded = installation(self.config_path)
+        chosen = self._clients(loaded)
+        with _about(loaded, act, self.number, self.reason) as doing:
+            wiring.suppress_recipient(loaded, self.number, chosen, lift)
+            doing.outcome = f"done: {', '.join(chosen)}"
+        if self.as_json:
+            print_json({"suppressed": not lift, "clients": chosen})
+        else:
+            click.echo(f"{told}: {', '.join(chosen) or 'no client is configured'}")
+
+    def _clients(self, loaded: Config) -> list[str]:
+        """Raises BadParameter for one that is not configured."""
+        names = [one.name for one in loaded.clients]
+        if self.client is None:
+            return names
+        if self.client not in names:
+            known = ", ".join(names) or "none"
+            raise click.BadParameter(f"no client is called {self.client!r}; there are {known}", param_hint="--client")
+        return [self.client]
 
 
 @contextmanager
 def _about(config: Config, name: str, number: str, reason: str) -> Iterator[Doing]:
     """Do something about a number, and have it written down under the number's keyed hash."""
-    with redis_must_answer():
+    with redis_must_answer(config):
         try:
             target = wiring.target_of(config, number)
         except Problem as problem:
@@ -146,7 +172,8 @@ def _print(dossier: Dossier) -> None:
     rows = [(one.held.id, *try_words(tried)) for one in dossier.verifications for tried in one.tries]
     print_section("try", ("id", *_TRY_COLUMNS), rows)
     _print_held("held", dossier.holdings)
-    if not dossier.verifications and not dossier.holdings:
+    print_section("incomplete", ("not in this: Redis does not answer for it",), [(one,) for one in dossier.unknown])
+    if not dossier.verifications and not dossier.holdings and not dossier.unknown:
         click.echo(f"nothing is held on {dossier.to}")
     _print_elsewhere()
 
@@ -182,6 +209,8 @@ def _document(dossier: Dossier) -> dict[str, Any]:
     return {
         "at": moment(dossier.now),
         "to": dossier.to,
+        "complete": not dossier.unknown,
+        "unknown": list(dossier.unknown),
         "verifications": [_exported(one) for one in dossier.verifications],
         "held": [_held(one) for one in dossier.holdings],
         "elsewhere": NOT_IN_REACH,

@@ -51,7 +51,7 @@ def pause(
     whats = _named(countries, prefixes) or [ALL]
     loaded = installation(config_path)
     paused = []
-    with redis_must_answer(), wiring.operations(loaded) as operations:
+    with redis_must_answer(loaded), wiring.operations(loaded) as operations:
         for what in whats:
             with acting(loaded, "sends.pause", what, reason) as doing:
                 paused.append((what, _pause(operations, what, span)))
@@ -83,7 +83,7 @@ def resume(
     whats = _named(countries, prefixes) or [""]
     loaded = installation(config_path)
     with (
-        redis_must_answer(),
+        redis_must_answer(loaded),
         wiring.operations(loaded) as operations,
         acting(loaded, "sends.resume", " ".join(whats) or ALL, reason) as doing,
     ):

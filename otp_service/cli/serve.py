@@ -79,8 +79,7 @@ def run_api(loaded: Config, admin: Address, threads: int, grace: float, source: 
         # Exits of such a child run no atexit.
         multiprocessing.util.Finalize(None, write_rest, exitpriority=0)
         write_beside(metrics.LOG_LINES_LOST.inc)
-        if not is_fit:
-            watch_server(loaded)
+        watch_server(loaded, is_fit)
         api, administration = map(Site, build(loaded))
         serve_admin(admin, administration)
 

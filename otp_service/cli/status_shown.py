@@ -7,19 +7,22 @@ from typing import Any
 
 from otp_service.cli.operating import ago, moment, span, until
 from otp_service.cli.output import print_section
+from otp_service.cli.seen import Seen
 from otp_service.config import Config
 from otp_service.delivery.routing import health
-from otp_service.ports import ChannelState, HookState, Installation, Pause, WorkerSign
+from otp_service.ports import ChannelState, HookState, Pause, WorkerSign
 from otp_service.store.facts import ServerFacts
 from otp_service.wiring import Pumped
 
 
-def print_tables(facts: ServerFacts | None, seen: Installation | None, hooks: Sequence[HookState]) -> None:
+def print_tables(config: Config, shown: Seen) -> None:
+    facts, seen, hooks = shown.facts, shown.installation, shown.hooks
     if facts is None or seen is None:
         print_section("redis", ("answers",), [("in part" if facts else "no",)])
         return
     now = seen.now
-    print_section("redis", ("answers", "role", "version", "AOF", "eviction"), [("yes", *_redis_words(facts))])
+    answers = "in part" if facts.silent or shown.unknown else "yes"
+    print_section("redis", ("answers", "role", "version", "AOF", "eviction"), [(answers, *_redis_words(facts))])
     print_section(
         "worker",
         ("name", "version", "up", "in flight", "done"),
@@ -46,9 +49,11 @@ def print_tables(facts: ServerFacts | None, seen: Installation | None, hooks: Se
         ("name", "waiting", "overdue", "gone"),
         [(one.name, str(one.queued), span(one.oldest_due_ms), ago(one.gone_since or 0, now)) for one in hooks],
     )
+    _print_pumped(shown.pumped, config.pumping.mode, now)
+    print_section("unknown", ("not in these tables",), [(one,) for one in shown.unknown])
 
 
-def print_pumped(pumped: Sequence[Pumped], mode: str, now: int) -> None:
+def _print_pumped(pumped: Sequence[Pumped], mode: str, now: int) -> None:
     print_section(
         "pumping",
         ("level", "what", "why", "approved", "since", "until", "mode"),
@@ -59,13 +64,8 @@ def print_pumped(pumped: Sequence[Pumped], mode: str, now: int) -> None:
     )
 
 
-def document(
-    config: Config,
-    facts: ServerFacts | None,
-    seen: Installation | None,
-    hooks: Sequence[HookState],
-    pumped: Sequence[Pumped] = (),
-) -> dict[str, Any]:
+def document(config: Config, shown: Seen) -> dict[str, Any]:
+    facts, seen = shown.facts, shown.installation
     if facts is None or seen is None:
         return {"redis": {"up": False}}
     lowest = {channel.name: channel.balance_low for channel in config.channels}
@@ -73,6 +73,7 @@ def document(
     return {
         "at": moment(seen.now),
         "redis": _redis(facts),
+        "unknown": list(shown.unknown),
         "workers": [_worker(one) for one in seen.workers],
         "queue": {
             "depth": queue.depth,
@@ -82,8 +83,8 @@ def document(
         },
         "channels": [{**_channel(one, seen.now), "balance_low": lowest.get(one.name)} for one in seen.channels],
         "pauses": [_pause(one) for one in seen.pauses],
-        "webhooks": [_webhook(one) for one in hooks],
-        "pumping": {"mode": config.pumping.mode, "held": [_pumped(one) for one in pumped]},
+        "webhooks": [_webhook(one) for one in shown.hooks],
+        "pumping": {"mode": config.pumping.mode, "held": [_pumped(one) for one in shown.pumped]},
     }
 
 

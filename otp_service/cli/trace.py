@@ -21,18 +21,22 @@ from otp_service.wiring import Trail
 @click.argument("asked", metavar="NUMBER|ID")
 @config_option
 @json_option
-def trace(asked: str, config_path: Path | None, as_json: bool) -> None:
-    """Show every try of a NUMBER's verifications, or of the one with ID, and what refuses a send now."""
+def trace(asked: str, config_path: Path | None, as_json: bool) -> int:
+    """Show every try of a NUMBER's verifications, or of the one with ID, and what refuses a send now.
+
+    Exits 1 where a part of that is not known.
+    """
     loaded = installation(config_path)
-    with redis_must_answer():
+    with redis_must_answer(loaded):
         try:
             trail = wiring.trace(loaded, asked)
         except Problem as problem:
             raise click.ClickException(problem.detail) from problem
     if as_json:
         print_json(_document(trail))
-        return
-    _print(trail)
+    else:
+        _print(trail)
+    return 1 if trail.unknown else 0
 
 
 def _print(trail: Trail) -> None:
@@ -59,7 +63,10 @@ def _print(trail: Trail) -> None:
         ("refuses", "until", "client", "why"),
         [(one.limit, _until(one, now), one.client, one.detail) for one in trail.hindrances],
     )
-    if not trail.hindrances:
+    print_section("unknown", ("may refuse, too",), [(one,) for one in trail.unknown])
+    if trail.unknown:
+        click.echo("Redis does not answer for all that may refuse a send: see `otp-service status`", err=True)
+    elif not trail.hindrances:
         click.echo("nothing refuses a send now")
 
 
@@ -84,6 +91,7 @@ def _document(trail: Trail) -> dict[str, Any]:
             {"limit": one.limit, "until": moment(one.until), "client": one.client or None, "detail": one.detail}
             for one in trail.hindrances
         ],
+        "unknown": list(trail.unknown),
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 
 from otp_service.cli.operating import span, until
+from otp_service.cli.seen import Seen
 from otp_service.config import Config
-from otp_service.ports import ChannelState, Hindrance, HookState, Installation
+from otp_service.ports import ChannelState, HookState, Installation
 from otp_service.store.facts import ServerFacts
 
 OLD_MS = 30_000
@@ -16,23 +17,22 @@ OVERDUE_MS = 300_000
 """Of a webhook's first event that waits: its receiver has then failed several times."""
 
 
-def troubles(
-    config: Config,
-    facts: ServerFacts | None,
-    seen: Installation | None,
-    hooks: Sequence[HookState],
-    full: Sequence[Hindrance] = (),
-) -> Iterator[str]:
-    """None: Redis did not answer; with `facts` and nothing `seen`, a part of it did."""
+def troubles(config: Config, shown: Seen) -> Iterator[str]:
+    facts, seen = shown.facts, shown.installation
     if facts is None:
-        yield "Redis does not answer, so nothing is started or checked: start it, or mend redis.url"
+        yield f"Redis: {shown.lost}"
         return
     yield from _redis(config, facts)
     if seen is None:
         if not facts.silent:
             yield "Redis stopped answering meanwhile: ask again"
         return
-    if not seen.workers:
+    if shown.unknown:
+        yield (
+            f"Redis does not answer for all of it, so this is not in what stands above: {', '.join(shown.unknown)}; "
+            "mend Redis first, then ask again"
+        )
+    if not seen.workers and not shown.unknown:
         yield "no worker has said for 10 s that it lives, so nothing is sent: start one with `otp-service worker`"
     if seen.queue.oldest_ms > OLD_MS and seen.workers and not seen.holds_everything:
         age = span(seen.queue.oldest_ms)
@@ -40,7 +40,25 @@ def troubles(
             f"a send has waited for {age}: start more workers with `otp-service worker`, or hold back what floods it "
             "with `otp-service sends pause --country CN`"
         )
-    if seen.channels and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
+    yield from _channels(config, seen)
+    for one in shown.full.hindrances:
+        whose = f"client {one.client}" if one.client else "all clients"
+        yield (
+            f"the limit `{one.limit}` refuses {whose} until {until(one.until, seen.now)}: {one.detail}; "
+            "see who floods it, then raise it in [limits] or [spend]"
+        )
+    for hook in shown.hooks:
+        yield from _webhook(hook)
+
+
+def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
+    for lack in facts.troubles(config.redis.durability, config.redis.allow_eviction):
+        yield f"Redis: {lack.text}"
+
+
+def _channels(config: Config, seen: Installation) -> Iterator[str]:
+    all_are_known = len(seen.channels) == len(config.channels)
+    if seen.channels and all_are_known and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
         yield (
             "every channel is out of order or paused: see the gateways' words above, then "
             "`otp-service channels test NAME`; a pause ends with `otp-service channels resume NAME`"
@@ -48,23 +66,6 @@ def troubles(
     lowest = {channel.name: channel.balance_low for channel in config.channels}
     for channel in seen.channels:
         yield from _balance(channel, lowest.get(channel.name))
-    for one in full:
-        whose = f"client {one.client}" if one.client else "all clients"
-        yield (
-            f"the limit `{one.limit}` refuses {whose} until {until(one.until, seen.now)}: {one.detail}; "
-            "see who floods it, then raise it in [limits] or [spend]"
-        )
-    for hook in hooks:
-        yield from _webhook(hook)
-
-
-def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
-    for lack in facts.lacks(config.redis.durability):
-        yield f"Redis: {lack}"
-    if facts.role not in {None, "master"}:
-        yield f"Redis is a {facts.role} and takes no writes: point redis.url at the master"
-    if facts.evicts and not config.redis.allow_eviction:
-        yield f"Redis evicts keys ({facts.eviction_policy}), which loses sends and limits: set it to noeviction"
 
 
 def _balance(channel: ChannelState, lowest: float | None) -> Iterator[str]:

@@ -57,8 +57,7 @@ def run_worker(loaded: Config, admin: Address, source: Source | None = None) -> 
             loop.add_signal_handler(signal.SIGHUP, asked.ask)
         site = Site(_admin(loaded, shifts))
         serve_admin(admin, site)
-        if not is_fit:
-            watch_server(loaded)
+        watch_server(loaded, is_fit)
         await _begin(loaded, shifts)
         if source:
             await _keep_up(Reloader(source, loaded, asked), shifts, site)

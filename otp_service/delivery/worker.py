@@ -14,6 +14,7 @@ import structlog
 from otp_service.delivery.delivery import Delivery
 from otp_service.delivery.routing import LOOK_SECONDS, Router
 from otp_service.ports import Entry, Finished, Outbox, Presence, StoreDown, WorkerSign
+from otp_service.seldom import Seldom
 from otp_service.verification import Status
 
 _LOG = structlog.get_logger("otp_service.worker")
@@ -55,6 +56,7 @@ class Worker:
         self._version = version
         self._began = time.monotonic()
         self._done = 0
+        self._lost = Seldom()
         self._fences = count()
         self._active: dict[asyncio.Task[None], Entry] = {}
         # A read can only say how many it wants of each partition: what comes beyond the room waits here for its turn.
@@ -183,7 +185,7 @@ class Worker:
             try:
                 await step()
             except StoreDown as error:
-                _LOG.warning("Redis does not answer", error=str(error))
+                self._say_lost(error)
                 if self._stopping.is_set():
                     return
                 await asyncio.sleep(_AFTER_A_LOSS_SECONDS)
@@ -195,6 +197,12 @@ class Worker:
                 await asyncio.sleep(_AFTER_A_LOSS_SECONDS)
             else:
                 return
+
+    def _say_lost(self, error: StoreDown) -> None:
+        """Six loops would say it twice a second."""
+        unsaid = self._lost.say(time.monotonic(), str(error))
+        if unsaid is not None:
+            _LOG.warning("Redis does not answer", error=str(error), unsaid=unsaid)
 
     # --- one entry ------------------------------------------------------------------------------------------------
 

@@ -122,10 +122,19 @@ class HeldRange:
     """Sealed; of a prefix."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeldRanges:
+    """Oldest first."""
+
+    ranges: Sequence[HeldRange]
+    unknown: Sequence[str] = ()
+    """What is not in here, in words: it lies on a master of a cluster that does not answer, while others do."""
+
+
 class GuardBook(Protocol):
     """All methods raise `StoreDown`."""
 
-    def held(self) -> Sequence[HeldRange]:
+    def held(self) -> HeldRanges:
         """What is blocked now."""
         ...
 

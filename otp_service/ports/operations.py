@@ -89,6 +89,8 @@ class Installation:
     queue: QueueState
     channels: Sequence[ChannelState]
     pauses: Sequence[Pause]
+    unknown: Sequence[str] = ()
+    """What is not in here, in words: it lies on a master of a cluster that does not answer, while others do."""
 
     @property
     def holds_everything(self) -> bool:
@@ -105,6 +107,16 @@ class Hindrance:
     """0 for no end in sight."""
     client: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FullLimits:
+    """Limits over many recipients that refuse at the moment `now`."""
+
+    now: int
+    hindrances: Sequence[Hindrance]
+    unknown: Sequence[str] = ()
+    """As that of an Installation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +195,8 @@ class Operations(Protocol):
         """The moment now, and what stands against a send to this recipient of this client."""
         ...
 
-    def full(self, limits: Sequence[CommonLimit]) -> tuple[int, Sequence[Hindrance]]:
-        """The moment now, and which of these refuse whatever recipient is asked for."""
+    def full(self, limits: Sequence[CommonLimit]) -> FullLimits:
+        """Which of these refuse whatever recipient is asked for."""
         ...
 
     def pause_channel(self, channel: str, ms: int, by: str) -> int:

@@ -53,6 +53,8 @@ class Held:
     now: int
     verifications: Sequence[HeldVerification]
     holdings: Sequence[Holding]
+    unknown: Sequence[str] = ()
+    """What could not be read, in words: this is not all then. Part of a cluster does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,9 @@ class Batch(CoreCommands):
         self._lane = lane
         self._asked: list[tuple[Words, dict[str, Any]]] = []
 
+    def __len__(self) -> int:
+        return len(self._asked)
+
     def execute_command(self, *words: Any, **options: Any) -> Self:
         options.pop("keys", None)
         self._asked.append((words, options))

@@ -22,6 +22,8 @@ from otp_service.store.wire import Words, packed
 
 REFUSED_FOR = 1.0
 """Seconds for which what is refused so is asked again; then who asks gets 503. A request may take about two."""
+ANYWHERE_FOR = 3.0
+"""Seconds for which more than two masters are asked what any can answer: one that hangs costs two of them."""
 _PAUSE = 0.02
 _ROUNDS = 3
 """Redirections that are followed at once, however long they took; more of them are of nodes that don't agree yet."""
@@ -48,6 +50,8 @@ class ClusterLane:
         """As `Asks`. What has no key goes where the first key of its trip lies; alone, to any master."""
         slots = [slot_of(command) for command in commands]
         first = next((slot for slot in slots if slot is not None), None)
+        if first is None:
+            return self._anywhere(commands)
         ways = {n: _Way(self._nodes.of(first if slot is None else slot)) for n, slot in enumerate(slots)}
         replies: list[Any] = [None] * len(commands)
         gives_up, rounds = time.monotonic() + self._refused_for, 0
@@ -60,6 +64,20 @@ class ClusterLane:
             if rounds > _ROUNDS or not all(isinstance(replies[n], AskError) for n in refused):
                 time.sleep(_PAUSE)
             ways = self._instead(slots, refused, replies)
+
+    def _anywhere(self, commands: Sequence[Words]) -> list[Any]:
+        """What has no key is asked of one master after the other, until one answers: it changes nothing."""
+        replies: list[Any] = [None] * len(commands)
+        gives_up, tried = time.monotonic() + ANYWHERE_FOR, set[str]()
+        while True:
+            master = self._nodes.of(None, but=tried)
+            try:
+                self._travel(commands, {n: _Way(master) for n in range(len(commands))}, replies)
+                return replies
+            except Lost:
+                tried.add(master.name)
+                if len(tried) >= self._nodes.count() or (len(tried) > 1 and time.monotonic() > gives_up):
+                    raise
 
     def _instead(self, slots: Sequence[int | None], refused: Sequence[int], replies: Sequence[Any]) -> dict[int, _Way]:
         ways = {n: self._way(slots[n], replies[n]) for n in refused}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -53,15 +53,16 @@ class ClusterNodes:
         self._asked_at: dict[str, float] = {}
         """When a master that is silent was last asked, by its name."""
 
-    def of(self, slot: int | None) -> Master:
-        """Who has a slot; without one any master, but not the one that was lost last.
+    def of(self, slot: int | None, but: Collection[str] = ()) -> Master:
+        """Who has a slot; without one any master, but not the one that was lost last, and none of those named `but`.
 
         Raises redis-py's TimeoutError at once for one that is silent, unless it is time to ask it again.
         """
         known = self._known or self.look()
         if slot is None:
             masters = known.get_nodes_by_server_type(PRIMARY)
-            return self._master(next((node for node in masters if node.name != self._lost), masters[0]))
+            rest = [node for node in masters if node.name not in but] or masters
+            return self._master(next((node for node in rest if node.name != self._lost), rest[0]))
         try:
             master = self._master(known.get_node_from_slot(slot))
         except SlotNotCoveredError:
@@ -74,9 +75,18 @@ class ClusterNodes:
         """As they are now."""
         return [self._master(node) for node in self.look().get_nodes_by_server_type(PRIMARY)]
 
+    def count(self) -> int:
+        """How many masters there are, as it was known at the latest look."""
+        return len((self._known or self.look()).get_nodes_by_server_type(PRIMARY))
+
     def unserved(self) -> int:
         """How many slots nobody has."""
         return int(REDIS_CLUSTER_HASH_SLOTS) - len((self._known or self.look()).slots_cache)
+
+    def owners(self, slots: Sequence[int]) -> list[str | None]:
+        """Who has each of them, by host and port, as it was known at the latest look; None where nobody has it."""
+        known = (self._known or self.look()).slots_cache
+        return [known[slot][0].name if known.get(slot) else None for slot in slots]
 
     def at(self, said: AskError) -> Master:
         """Whom an ASK names."""

@@ -7,9 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import redis
+from redis.crc import key_slot
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
+from redis.sentinel import MasterNotFoundError
 
 from otp_service.store.cluster import Cluster
+from otp_service.store.cluster_nodes import Master
+from otp_service.store.keys import TAGS
 
 NO_EVICTION = "noeviction"
 NO_FENCE = (
@@ -20,15 +24,72 @@ NO_REPLICA = (
     'redis.durability is "wait" and no replica is connected, so starts and checks answer 503; '
     'connect one (replicaof on its side), or set redis.durability = "async" to go without'
 )
+NO_REPLICA_OF_ITS_OWN = (
+    'has no replica, so with redis.durability = "wait" starts and checks of its numbers answer 503; connect one'
+)
 ALONE = "it is a node of a cluster, which knows a part of the keys; write redis+cluster:// in redis.url"
 UNSERVED = "of the cluster's 16384 slots are served by nobody: what lies there answers 503; see CLUSTER INFO on a node"
-SILENT = "does not answer, so what lies there is neither started nor checked: start it, or let a replica take over"
+CLUSTER_DOWN = (
+    "the cluster serves nothing as long as a part of it is lost, so all starts and checks answer 503: "
+    "mend that part, and set cluster-require-full-coverage no on every node"
+)
+NO_MASTER = "takes no writes: point redis.url at the master"
+EVICTS = "which loses sends and limits: set it to noeviction"
 _WRONG_LOGIN = "the server refuses the user or the password"
 _T = TypeVar("_T")
 
 
 class Unreachable(Exception):
     """No answer at all; the text says why, and holds no address and no password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something of Redis that somebody must mend."""
+
+    what: str
+    """By which it is known again as long as it lasts: `the master h1:6379`, `replica`."""
+    text: str
+    """What it means, and what to do. It holds no password."""
+
+    @classmethod
+    def of_all(cls, where: str, error: Unreachable) -> Self:
+        """Nobody answers there; `where` as `redis_url.where` has it."""
+        return cls("redis", f"{error} ({where}), so all starts and checks answer 503: start it, or mend redis.url")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Keys that are needed whatever number is meant."""
+
+    by_calls: Sequence[str] = ()
+    """By every request."""
+    by_starts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SilentMaster:
+    """One of a cluster's that does not answer, while others do."""
+
+    name: str
+    """Host and port."""
+    partitions: int = 0
+    """How many it has."""
+    has_calls: bool = False
+    """Whether it has something that every request needs."""
+    has_starts: bool = False
+
+    def means(self) -> str:
+        share = f"{self.partitions} in {len(TAGS)} numbers"
+        if self.has_calls:
+            lost = "all starts and checks answer 503"
+        elif self.has_starts:
+            lost = f"all starts, and checks of {share}, answer 503" if self.partitions else "all starts answer 503"
+        elif self.partitions:
+            lost = f"starts and checks of {share} answer 503"
+        else:
+            lost = "what lies there is not served"
+        return f"the master {self.name} does not answer, so {lost}: start it, or let a replica take over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +114,14 @@ class ServerFacts:
     """It is a node of a cluster, and asked as if it were the only server."""
     unserved: int = 0
     """Slots of a cluster that no master has."""
-    silent: tuple[str, ...] = ()
-    """Masters of a cluster that don't answer, by host and port, while others do."""
+    silent: tuple[SilentMaster, ...] = ()
+    lone: tuple[str, ...] = ()
+    """Masters of a cluster without a replica, by host and port."""
+    refuses_all: bool = False
+    """A cluster that serves no slot, because one is not served."""
 
     @classmethod
-    def ask(cls, client: redis.Redis | Cluster) -> Self:
+    def ask(cls, client: redis.Redis | Cluster, shared: Shared = Shared()) -> Self:
         """Raises Unreachable where nobody answers."""
         if not isinstance(client, Cluster):
             return cls._of(client)
@@ -68,15 +132,22 @@ class ServerFacts:
             if isinstance(cause, AuthenticationError):
                 raise Unreachable(_WRONG_LOGIN) from error
             raise Unreachable(f"no node answers as one of a cluster: {type(cause).__name__}") from error
-        told, silent = [], []
+        told, silent = dict[str, Self](), []
         for master in masters:
             try:
-                told.append(cls._of(master.client))
+                told[master.name] = cls._of(master.client)
             except Unreachable:
-                silent.append(master.name)
+                silent.append(_silent(client, master, shared))
         if not told:
             raise Unreachable("none of the cluster's masters answers")
-        return replace(cls._worst(told), masters=len(masters), unserved=unserved, silent=tuple(silent))
+        return replace(
+            cls._worst(list(told.values())),
+            masters=len(masters),
+            unserved=unserved,
+            silent=tuple(silent),
+            lone=tuple(sorted(name for name, one in told.items() if one.replicas == 0)),
+            refuses_all=bool(silent or unserved) and any(_is_down(one.client) for one in masters if one.name in told),
+        )
 
     @classmethod
     def _worst(cls, masters: Sequence[Self]) -> Self:
@@ -98,6 +169,8 @@ class ServerFacts:
             raise Unreachable(_WRONG_LOGIN) from error
         except ResponseError as error:
             raise Unreachable(f"the server refuses: {type(error).__name__}") from error
+        except MasterNotFoundError as error:
+            raise Unreachable("no sentinel names a master that answers") from error
         except (RedisError, OSError) as error:
             raise Unreachable("the server does not answer") from error
         info = _info(client)
@@ -114,20 +187,34 @@ class ServerFacts:
             is_node_alone=bool(info.get("cluster_enabled")),
         )
 
-    def gaps(self) -> Iterator[str]:
-        """What of a cluster is not served, each with what to do."""
+    def gaps(self) -> Iterator[Lack]:
+        """What of a cluster is not served."""
         if self.is_node_alone:
-            yield ALONE
-        for name in self.silent:
-            yield f"the master {name} {SILENT}"
+            yield Lack("redis.url", ALONE)
+        for master in self.silent:
+            yield Lack(f"the master {master.name}", master.means())
         if self.unserved:
-            yield f"{self.unserved} {UNSERVED}"
+            yield Lack("slots", f"{self.unserved} {UNSERVED}")
+        if self.refuses_all:
+            yield Lack("the cluster", CLUSTER_DOWN)
 
-    def lacks(self, durability: str) -> Iterator[str]:
-        """Why somebody is answered 503, each with what to do."""
+    def lacks(self, durability: str) -> Iterator[Lack]:
+        """Why somebody is answered 503."""
         yield from self.gaps()
-        if durability == "wait" and self.replicas == 0:
-            yield NO_REPLICA
+        if self.role not in {None, "master"}:
+            yield Lack("role", f"it is a {self.role} and {NO_MASTER}")
+        if durability != "wait":
+            return
+        for name in self.lone:
+            yield Lack(f"the replica of {name}", f"the master {name} {NO_REPLICA_OF_ITS_OWN}")
+        if self.replicas == 0 and not self.lone:
+            yield Lack("replica", NO_REPLICA)
+
+    def troubles(self, durability: str, allow_eviction: bool) -> Iterator[Lack]:
+        """All that needs a hand while it serves."""
+        yield from self.lacks(durability)
+        if self.evicts and not allow_eviction:
+            yield Lack("maxmemory-policy", f"it evicts keys ({self.eviction_policy}), {EVICTS}")
 
     @property
     def evicts(self) -> bool:
@@ -139,6 +226,23 @@ class ServerFacts:
         if self.is_valkey or self.version is None:
             return self.is_valkey or None
         return _numbers(self.version) >= (6, 2)
+
+
+def _silent(cluster: Cluster, master: Master, shared: Shared) -> SilentMaster:
+    def has(*keys: str) -> int:
+        return cluster.nodes.owners([key_slot(key.encode()) for key in keys]).count(master.name)
+
+    partitions = has(*(f"{{{tag}}}" for tag in TAGS))
+    return SilentMaster(master.name, partitions, bool(has(*shared.by_calls)), bool(has(*shared.by_starts)))
+
+
+def _is_down(node: redis.Redis) -> bool:
+    """As a node says it of the whole cluster; one that does not let us ask is believed to serve."""
+    try:
+        said: Any = node.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+    except (RedisError, OSError):
+        return False
+    return bool(said.get("cluster_state") == "fail")
 
 
 def _info(client: redis.Redis) -> dict[str, Any]:

@@ -14,20 +14,24 @@ from otp_service.policy import Window
 from otp_service.ports import (
     ChannelState,
     CommonLimit,
+    FullLimits,
     Hindrance,
     Installation,
     Origin,
     Pause,
     QueueState,
     RecipientLimits,
+    StoreDown,
     TooManyPauses,
     WorkerSign,
 )
 from otp_service.store import common_limits
+from otp_service.store.cluster import Cluster
 from otp_service.store.connection import asked
 from otp_service.store.fields import RECORD
 from otp_service.store.figures import in_the_last_hour, spans
 from otp_service.store.keys import Keys
+from otp_service.store.parts import Ask, Replies, in_parts, of_partitions
 from otp_service.store.redis_presence import SILENT_MS
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
@@ -50,47 +54,71 @@ class RedisOperations:
     # --- looking --------------------------------------------------------------------------------------------------
 
     def look(self, channels: Sequence[str]) -> Installation:
-        pipeline = self._client.pipeline(transaction=False)
-        self._ask(pipeline, "now")
-        pipeline.zrange(self._keys.workers(), 0, -1, withscores=True)
-        pipeline.hgetall(self._keys.pauses())
-        for partition in range(PARTITIONS):
+        recent, keys = spans(time.time()), self._keys
+
+        parts: list[Ask] = [
+            lambda pipeline: pipeline.zrange(keys.workers(), 0, -1, withscores=True),
+            lambda pipeline: pipeline.hgetall(keys.pauses()),
+            *(self._waiting(partition) for partition in range(PARTITIONS)),
+            *(self._channel(name, recent) for name in channels),
+        ]
+        now, (seen, paused, *rest) = in_parts(self._client, self._now, parts)
+        queues, of_channels = rest[:PARTITIONS], rest[PARTITIONS:]
+        unknown = [*of_partitions("sends that wait", queues)]
+        unknown += ["pauses of sends"] if paused is None else []
+        pauses, states = list(_pauses(now, next(paused) if paused else {})), []
+        for name, replies in zip(channels, of_channels, strict=True):
+            if replies is None:
+                unknown.append(f"the channel {name}")
+                continue
+            state, pause = _channel(name, next(replies), next(replies), list(replies))
+            states.append(state)
+            pauses += [pause] if pause.until > now else []
+        workers, silent = self._workers(now, seen)
+        queue = _queue(now, [list(replies) for replies in queues if replies])
+        return Installation(now, workers, queue, states, pauses, [*unknown, *silent])
+
+    def _waiting(self, partition: int) -> Ask:
+        def ask(pipeline: Any) -> None:
             pipeline.xlen(self._keys.outbox(partition))
             pipeline.xrange(self._keys.outbox(partition), count=1)
             pipeline.zcard(self._keys.later(partition))
             pipeline.xlen(self._keys.dead(partition))
-        recent = spans(time.time())
-        for name in channels:
+
+        return ask
+
+    def _channel(self, name: str, recent: Sequence[int]) -> Ask:
+        def ask(pipeline: Any) -> None:
             self._ask(pipeline, "standing", self._keys.channel(name))
             pipeline.hmget(self._keys.channel(name), *_SAID)
             for span in recent:
                 pipeline.hgetall(self._keys.figures(name, span))
-        replies = iter(asked(pipeline.execute))
-        now = int(next(replies))
-        signs, held = next(replies), next(replies)
-        queue = _queue(now, [[next(replies) for _ in range(4)] for _ in range(PARTITIONS)])
-        pauses = list(_pauses(now, held))
-        states = []
-        for name in channels:
-            state, pause = _channel(name, next(replies), next(replies), [next(replies) for _ in recent])
-            states.append(state)
-            pauses += [pause] if pause.until > now else []
-        alive = {text(name): int(seen) for name, seen in signs if seen > now - SILENT_MS}
-        return Installation(now, self._workers(alive), queue, states, pauses)
 
-    def _workers(self, seen: Mapping[str, int]) -> list[WorkerSign]:
+        return ask
+
+    def _workers(self, now: int, replies: Replies | None) -> tuple[list[WorkerSign], list[str]]:
+        """Those that live, and what of them is not known."""
+        if replies is None:
+            return [], ["the workers"]
+        seen = {text(name): int(at) for name, at in next(replies) if at > now - SILENT_MS}
         if not seen:
-            return []
-        pipeline = self._client.pipeline(transaction=False)
-        for name in seen:
-            pipeline.get(self._keys.worker(name))
-        replies = asked(pipeline.execute)
-        said = zip(seen, (json.loads(reply) if reply else None for reply in replies), strict=True)
-        return [
+            return [], []
+        try:
+            said = in_parts(self._client, self._now, [self._sign(name) for name in seen])[1]
+        except StoreDown:
+            if not isinstance(self._client, Cluster):
+                raise
+            said = [None] * len(seen)
+        known = {name: next(told) for name, told in zip(seen, said, strict=True) if told}
+        signs = ((name, json.loads(row)) for name, row in known.items() if row)
+        alive = [
             WorkerSign(name, one["version"], one["up"], one["in_flight"], one["done"], seen[name])
-            for name, one in said
-            if one
+            for name, one in signs
         ]
+        return alive, [f"the worker {name}, which lives" for name in seen if name not in known]
+
+    def _sign(self, name: str) -> Ask:
+        return lambda pipeline: pipeline.get(self._keys.worker(name))
 
     def client_of(self, id: VerificationId) -> str | None:
         client = asked(lambda: self._client.hget(self._keys.record(id.partition, id.text), RECORD["client"]))
@@ -127,13 +155,18 @@ class RedisOperations:
                 found.append(Hindrance(limit, until, client, used))
         return now, found
 
-    def full(self, limits: Sequence[CommonLimit]) -> tuple[int, Sequence[Hindrance]]:
-        pipeline = self._client.pipeline(transaction=False)
-        self._ask(pipeline, "now")
-        common_limits.ask(pipeline, self._keys, limits)
-        replies = iter(asked(pipeline.execute))
-        now = int(next(replies))
-        return now, list(common_limits.found(now, limits, replies))
+    def full(self, limits: Sequence[CommonLimit]) -> FullLimits:
+        def limit(one: CommonLimit) -> Ask:
+            return lambda pipeline: common_limits.ask(pipeline, self._keys, [one])
+
+        now, replies = in_parts(self._client, self._now, list(map(limit, limits)))
+        found, unknown = list[Hindrance](), list[str]()
+        for one, of_limit in zip(limits, replies, strict=True):
+            if of_limit is None:
+                unknown.append(f"the limit `{one.limit}`" + (f" of {one.client}" if one.client else ""))
+            else:
+                found += common_limits.found(now, [one], of_limit)
+        return FullLimits(now, found, unknown)
 
     # --- acting ---------------------------------------------------------------------------------------------------
 
@@ -165,6 +198,9 @@ class RedisOperations:
     def _run(self, name: str, key: str = "", *arguments: str | int) -> Any:
         keys = [key] if key else []
         return asked(lambda: self._client.eval(self._scripts[name].text, len(keys), *keys, *arguments))
+
+    def _now(self, pipeline: Any) -> None:
+        self._ask(pipeline, "now")
 
     def _ask(self, pipeline: Any, name: str, key: str = "") -> None:
         keys = [key] if key else []

@@ -10,10 +10,11 @@ import redis
 from redis.exceptions import NoScriptError
 
 from otp_service.keyring import PARTITIONS
-from otp_service.ports import Countries, HeldRange, Hold, Noted
+from otp_service.ports import Countries, HeldRange, HeldRanges, Hold, Noted
 from otp_service.pumping import Level, Suspicion, Terms
 from otp_service.store.connection import asked
 from otp_service.store.keys import Keys
+from otp_service.store.parts import Ask, in_parts, of_partitions
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
@@ -48,17 +49,23 @@ class RedisGuard:
 
     # --- the book -------------------------------------------------------------------------------------------------
 
-    def held(self) -> Sequence[HeldRange]:
-        now = int(self._run("now", [], []))
-        countries = asked(lambda: self._client.hgetall(self._keys.guard_held()))
-        found = [HeldRange(Level.COUNTRY, name, held) for name, held in _held(countries) if held.until > now]
-        pipeline = self._client.pipeline(transaction=False)
-        for partition in range(PARTITIONS):
-            pipeline.zrangebyscore(self._keys.guarded(partition), f"({now}", "+inf")
-        names = asked(pipeline.execute)
-        for partition, of_partition in enumerate(names):
-            found += [one for name in of_partition if (one := self._prefix(partition, text(name)))]
-        return sorted(found, key=lambda one: one.held.since)
+    def held(self) -> HeldRanges:
+        def partition(number: int) -> Ask:
+            return lambda pipeline: pipeline.zrange(self._keys.guarded(number), 0, -1, withscores=True)
+
+        parts: list[Ask] = [lambda pipeline: pipeline.hgetall(self._keys.guard_held())]
+        now, (countries, *names) = in_parts(self._client, self._now, [*parts, *map(partition, range(PARTITIONS))])
+        unknown = [*of_partitions("prefixes that look pumped", names)]
+        unknown += ["countries that look pumped"] if countries is None else []
+        held = _held(next(countries) if countries else {})
+        found = [HeldRange(Level.COUNTRY, name, one) for name, one in held if one.until > now]
+        for number, of_partition in enumerate(names):
+            for name, until in next(of_partition) if of_partition else ():
+                found += [one] if until > now and (one := self._prefix(number, text(name))) else []
+        return HeldRanges(sorted(found, key=lambda one: one.held.since), unknown)
+
+    def _now(self, pipeline: Any) -> None:
+        pipeline.eval(self._scripts["now"].text, 0)
 
     def _prefix(self, partition: int, name: str) -> HeldRange | None:
         key = self._keys.guarded_prefix(partition, name)

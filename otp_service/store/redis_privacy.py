@@ -9,7 +9,7 @@ import redis
 
 from otp_service.events import Webhook
 from otp_service.keyring import Keyring, VerificationId
-from otp_service.ports import Busy, Erased, Held, HeldVerification, Holding, Subject
+from otp_service.ports import Busy, Erased, Held, HeldVerification, Holding, StoreDown, Subject
 from otp_service.store.connection import asked
 from otp_service.store.entries import GROUP
 from otp_service.store.fields import RECORD
@@ -65,7 +65,8 @@ class RedisPersonalData:
         for scope in look.scopes.values():
             if scope not in known:
                 holdings += self._cooldown(scope, "", now)
-        return Held(now, verifications, [*holdings, *sweep.held()])
+        waiting, unknown = sweep.held()
+        return Held(now, verifications, [*holdings, *waiting], [*look.unknown, *unknown])
 
     def _verification(self, id: VerificationId) -> HeldVerification:
         tries = told(self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1))
@@ -112,6 +113,8 @@ class RedisPersonalData:
     def _erase(self, subject: Subject, also_limits: bool) -> Erased:
         sweep = self._sweep(subject)
         look = self._look(sweep)
+        if look.unknown:
+            raise StoreDown("not all of it can be read")
         # Before the tries go, for they alone lead to these names: whoever is interrupted and begins again finds none.
         expected = sweep.unexpect(self._names(self._tries_of(look)))
         counts, tries = self._forget(subject, look, also_limits)

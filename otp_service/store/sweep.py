@@ -13,6 +13,8 @@ import redis
 from otp_service.events import Event, Webhook
 from otp_service.keyring import Keyring
 from otp_service.ports import Heard, Holding, Subject
+from otp_service.store.cluster import Cluster
+from otp_service.store.connection import Lost
 from otp_service.store.entries import GROUP as WORKERS
 from otp_service.store.event_rows import event_of, unpacked
 from otp_service.store.heard_rows import heard_in, heard_of
@@ -58,7 +60,21 @@ class Sweep:
 
     # --- looking --------------------------------------------------------------------------------------------------
 
-    def held(self) -> Iterator[Holding]:
+    def held(self) -> tuple[list[Holding], list[str]]:
+        """And what could not be read, in words: what lies apart from the subject's partition, on a master that does
+        not answer while that of the partition does."""
+        found, unknown = list(self._of_partition()), list[str]()
+        apart = {f"events that wait for the webhook {hook.name}": self._of_webhook(hook) for hook in self._webhooks}
+        for what, holdings in {**apart, "reports and replies that wait": self._of_reports()}.items():
+            try:
+                found += list(holdings)
+            except Lost:
+                if not isinstance(self._client, Cluster):
+                    raise
+                unknown.append(what)
+        return found, unknown
+
+    def _of_partition(self) -> Iterator[Holding]:
         partition = self._subject.partition
         for _, fields in self._of_ids(self._keys.outbox(partition)):
             yield self._of(fields, "queued_send", int(fields.get(b"at", 0)))
@@ -66,10 +82,13 @@ class Sweep:
             yield self._of(fields, "dead_letter", int(fields.get(b"at", 0)))
         for _, fields in self._of_ids(self._keys.events(partition)):
             yield self._of(fields, "event", int(fields.get(b"at", 0)))
-        for webhook in self._webhooks:
-            for event in self._hooks(webhook):
-                about = f"{webhook.name} {event.verification_id}"
-                yield Holding("webhook_event", event.client, moments=(event.at,), about=about)
+
+    def _of_webhook(self, webhook: Webhook) -> Iterator[Holding]:
+        for event in self._hooks(webhook):
+            about = f"{webhook.name} {event.verification_id}"
+            yield Holding("webhook_event", event.client, moments=(event.at,), about=about)
+
+    def _of_reports(self) -> Iterator[Holding]:
         for heard in self._heard():
             yield Holding("report" if heard.wish is None else "reply", about=heard.channel)
 

@@ -11,7 +11,7 @@ from otp_service.wiring.held import Pumped, lift, pumped
 from otp_service.wiring.limits import Tallies, clear, tallies
 from otp_service.wiring.operator import Traced, Trail, full_limits, look, look_at_hooks, operations, trace
 from otp_service.wiring.privacy import Dossier, Exported, erase_recipient, export_recipient, suppress_recipient
-from otp_service.wiring.server import ask_server, check_server, check_start
+from otp_service.wiring.server import all_lost, ask_server, check_server, check_start, refuse_unfit
 from otp_service.wiring.worker import build_voices, build_worker
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Trail",
     "acting",
     "acts",
+    "all_lost",
     "app",
     "ask_server",
     "audit_trail",
@@ -53,6 +54,7 @@ __all__ = [
     "look_at_hooks",
     "operations",
     "pumped",
+    "refuse_unfit",
     "revocations",
     "suppress_recipient",
     "tallies",

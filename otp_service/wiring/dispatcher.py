@@ -13,7 +13,7 @@ from otp_service.egress import Target
 from otp_service.events import Webhook
 from otp_service.hooks import Dispatcher, Lane
 from otp_service.hooks.lane import CONCURRENCY
-from otp_service.ports import EventLog, HookState
+from otp_service.ports import EventLog, HookState, StoreDown
 from otp_service.wiring.api import build_keyring
 
 if TYPE_CHECKING:
@@ -43,9 +43,15 @@ def build_event_log(config: Config, client: redis.asyncio.Redis) -> EventLog:
     return store.RedisEventLog(client, config.redis.prefix)
 
 
-async def hook_states(config: Config, client: redis.asyncio.Redis) -> Sequence[HookState]:
-    """How each webhook's queue stands, for those who only look. Raises StoreDown."""
-    return await store.RedisHookQueue(client, config.redis.prefix).states(_webhooks(config))
+async def hook_states(config: Config, client: redis.asyncio.Redis) -> tuple[Sequence[HookState], Sequence[str]]:
+    """How each webhook's queue stands, for those who only look; and of which that is not known, in words."""
+    queue, found, unknown = store.RedisHookQueue(client, config.redis.prefix), list[HookState](), list[str]()
+    for webhook in _webhooks(config):
+        try:
+            found += await queue.states([webhook])
+        except StoreDown:
+            unknown.append(f"the webhook {webhook.name}")
+    return found, unknown
 
 
 def _webhooks(config: Config) -> list[Webhook]:

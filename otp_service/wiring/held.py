@@ -29,13 +29,14 @@ class Pumped:
     until: int
 
 
-def pumped(config: Config) -> Sequence[Pumped]:
-    """Oldest first; nothing where the guard is off. Raises StoreDown."""
+def pumped(config: Config) -> tuple[Sequence[Pumped], Sequence[str]]:
+    """Oldest first, and what is not known of it; nothing where the guard is off. Raises StoreDown."""
     if config.pumping.mode == "off":
-        return ()
+        return (), ()
     keyring = build_keyring(config)
     with _book(config) as book:
-        return [_shown(keyring, one) for one in book.held()]
+        held = book.held()
+        return [_shown(keyring, one) for one in held.ranges], held.unknown
 
 
 def lift(config: Config, what: str) -> bool:

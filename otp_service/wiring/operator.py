@@ -17,7 +17,7 @@ from otp_service.errors import NotFound, Problem, RecipientBlocked
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.metrics import Level
 from otp_service.policy import MIN_LIFE_TO_RESEND_MS, Client, Rules
-from otp_service.ports import Hindrance, HookState, Installation, Origin, StoreDown
+from otp_service.ports import FullLimits, Hindrance, HookState, Installation, Origin, StoreDown
 from otp_service.recipient import Recipient
 from otp_service.recipient import parse as parse_recipient
 from otp_service.verification import Status, Verification
@@ -48,18 +48,18 @@ def look(config: Config) -> Installation:
         return asked.look([channel.name for channel in config.channels])
 
 
-def full_limits(config: Config) -> Sequence[Hindrance]:
+def full_limits(config: Config) -> FullLimits:
     """Which limits refuse all that a client asks for, or everybody. Raises StoreDown."""
     with operations(config) as asked:
-        return asked.full(list(common_limits(config.rules(), [client.name for client in config.clients])))[1]
+        return asked.full(list(common_limits(config.rules(), [client.name for client in config.clients])))
 
 
-def look_at_hooks(config: Config) -> Sequence[HookState]:
-    """Raises StoreDown."""
+def look_at_hooks(config: Config) -> tuple[Sequence[HookState], Sequence[str]]:
+    """How the webhooks' queues stand, and of which that is not known: where Redis does not answer."""
     if not config.webhooks:
-        return ()
+        return (), ()
 
-    async def ask() -> Sequence[HookState]:
+    async def ask() -> tuple[Sequence[HookState], Sequence[str]]:
         client = store.connect_async(config.redis.url.get_secret_value(), _BLOCK_SECONDS)
         try:
             return await hook_states(config, client)
@@ -89,6 +89,8 @@ class Trail:
     """Masked; "" where nothing is known."""
     verifications: Sequence[Traced]
     hindrances: Sequence[Hindrance]
+    unknown: Sequence[str] = ()
+    """What may refuse a send, too: it lies on a master of a cluster that does not answer, while others do."""
 
 
 def trace(config: Config, asked: str) -> Trail:
@@ -132,13 +134,14 @@ class _Tracer:
         to = self.keyring.unseal(sealed.row.kid, id.text, "to", sealed.to) if sealed.to else ""
         now, hindrances = self._hindrances(self._origin(client, id.partition, id.recipient, id.prefix))
         held = self._beyond_the_number([client], parse_recipient(to, "") if to else None)
-        return Trail(now, traced.verification.to, [traced], [*held, *hindrances, *_of(now, [traced])])
+        refusing = [*held.hindrances, *hindrances, *_of(now, [traced])]
+        return Trail(now, traced.verification.to, [traced], refusing, held.unknown)
 
     def by_number(self, number: str) -> Trail:
         to = parse_recipient(number, self.config.service.default_region)
         partition, prefix = self.keyring.partition(to.prefix), self.keyring.prefix(to.prefix)
         rules = self.config.rules()
-        found, hindrances, now = [], dict[tuple[str, str], Hindrance](), self.store.now()
+        found, hindrances, now = [], dict[tuple[str, str], Hindrance](), 0
         for client in self.config.clients:
             origin = self._origin(client.name, partition, self.keyring.recipient(to.e164), prefix)
             for id in self.store.recent(partition, origin.owner):
@@ -149,7 +152,9 @@ class _Tracer:
             hindrances.update({(one.limit, one.client): one for one in refusing})
         found.sort(key=lambda one: one.verification.created_at, reverse=True)
         held = self._beyond_the_number([client.name for client in self.config.clients], to)
-        return Trail(now, to.mask, found, [*held, *hindrances.values(), *_of(now, found)])
+        now = now or held.now
+        refusing_all = [*held.hindrances, *hindrances.values(), *_of(now, found)]
+        return Trail(now, to.mask, found, refusing_all, held.unknown)
 
     def _origin(self, client: str, partition: int, recipient: str, prefix: str) -> Origin:
         return Origin(client, partition, recipient, self.keyring.owner(client, recipient), prefix)
@@ -166,11 +171,15 @@ class _Tracer:
             for one in found
         ]
 
-    def _beyond_the_number(self, clients: Sequence[str], to: Recipient | None) -> Iterator[Hindrance]:
+    def _beyond_the_number(self, clients: Sequence[str], to: Recipient | None) -> FullLimits:
         """`to` is None once its verification has ended: what is of its country is not known then."""
-        if to:
-            yield from self._held(to)
-        yield from self.operations.full(list(common_limits(self.config.rules(), clients, to)))[1]
+        full = self.operations.full(list(common_limits(self.config.rules(), clients, to)))
+        if to is None:
+            return full
+        try:
+            return replace(full, hindrances=[*self._held(to), *full.hindrances])
+        except StoreDown:
+            return replace(full, unknown=["pauses of sends", *full.unknown])
 
     def _held(self, to: Recipient) -> Iterator[Hindrance]:
         """An operator's pause, of all sends or of this number's."""
@@ -227,11 +236,12 @@ def levels(config: Config) -> Callable[[], Sequence[Level]]:
 
 
 def _levels(seen: Installation) -> Iterator[Level]:
-    yield Level("otp_queue_depth", seen.queue.depth)
-    yield Level("otp_queue_oldest_seconds", seen.queue.oldest_ms / 1000)
-    yield Level("otp_queue_later", seen.queue.later)
-    yield Level("otp_dead_letters", seen.queue.dead)
-    yield Level("otp_workers", len(seen.workers))
+    if not seen.unknown:  # of a part, each would be too few
+        yield Level("otp_queue_depth", seen.queue.depth)
+        yield Level("otp_queue_oldest_seconds", seen.queue.oldest_ms / 1000)
+        yield Level("otp_queue_later", seen.queue.later)
+        yield Level("otp_dead_letters", seen.queue.dead)
+        yield Level("otp_workers", len(seen.workers))
     for channel in seen.channels:
         yield Level("otp_channel_open", int(channel.standing.is_open), channel.name)
         with suppress(ValueError):  # not every gateway says it as a number

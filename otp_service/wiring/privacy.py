@@ -10,7 +10,7 @@ from otp_service import snapshot, store
 from otp_service.config import Config
 from otp_service.errors import Problem
 from otp_service.policy import Client
-from otp_service.ports import Erased, HeldVerification, Holding, PersonalData, Subject
+from otp_service.ports import Erased, HeldVerification, Holding, PersonalData, StoreDown, Subject
 from otp_service.recipient import parse as parse_recipient
 from otp_service.verification import Try, Verification
 from otp_service.verifier import Verifier
@@ -35,6 +35,8 @@ class Dossier:
     verifications: Sequence[Exported]
     """Newest first."""
     holdings: Sequence[Holding]
+    unknown: Sequence[str] = ()
+    """As that of `Held`: where there is something, the dossier is not whole."""
 
 
 def export_recipient(config: Config, number: str) -> Dossier:
@@ -42,7 +44,7 @@ def export_recipient(config: Config, number: str) -> Dossier:
     with _Desk.of(config) as desk:
         held = desk.data.held(desk.subject(number))
         exported = sorted(map(desk.exported, held.verifications), key=_age, reverse=True)
-        return Dossier(held.now, desk.mask(number), exported, held.holdings)
+        return Dossier(held.now, desk.mask(number), exported, held.holdings, held.unknown)
 
 
 def erase_recipient(config: Config, number: str, also_limits: bool) -> Erased:
@@ -98,7 +100,9 @@ class _Desk:
         tries = tuple(snapshot.tried(encoded) for encoded in held.tries)
         try:
             return Exported(held, self.verifier.get(Client(held.client, frozenset()), held.id), tries)
-        except Problem:
+        except Problem as problem:
+            if isinstance(problem.__cause__, StoreDown):
+                raise problem.__cause__ from None
             return Exported(held, None, tries)
 
 

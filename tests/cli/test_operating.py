@@ -163,7 +163,7 @@ class TestStatus:
         """Exit 1; nothing else is known then."""
         said = command("status", **{**running.environ, **NOWHERE})
         assert command.status == 1
-        assert "trouble\tRedis does not answer" in said
+        assert "trouble\tRedis: the server does not answer (127.0.0.1:1), so all starts and checks answer 503" in said
         document = json.loads(command("status", "--json", **{**running.environ, **NOWHERE}))
         assert document["redis"] == {"up": False}
 

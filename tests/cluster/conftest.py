@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import structlog
 
+from tests.cli.conftest import Command
+from tests.cluster.desk import Desk
 from tests.cluster.nodes import Cluster, cluster
 
 
@@ -21,3 +26,14 @@ def masters(three_masters: Cluster) -> Cluster:
     three_masters.until_ok()
     three_masters.clear()
     return three_masters
+
+
+@pytest.fixture
+def desk(
+    masters: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Desk]:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("OTP_")]:
+        monkeypatch.delenv(name)
+    yield Desk(Command(capsys, monkeypatch), masters)
+    structlog.reset_defaults()

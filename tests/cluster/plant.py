@@ -67,6 +67,9 @@ class Plant:
         self._words: dict[str, object] = {"secret": secret, "fingerprint": fingerprint, "key_hash": key.hash}
         self._words |= {"redis": cluster.url, "durability": durability, "limits": UNLIMITED}
         self.apis: list[str] = []
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._orders: dict[str, tuple[list[str], str]] = {}
+        """How each worker is begun, and where it says that it lives."""
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Plant:
@@ -90,7 +93,8 @@ class Plant:
                 port = free_port()
                 config = self._config(f"worker{n}", worker_admin=port)
                 live = f"http://127.0.0.1:{port}/livez"
-                self._begin(stack, f"worker{n}", command("worker", "--config", str(config)), live)
+                self._orders[f"worker{n}"] = command("worker", "--config", str(config)), live
+                self._workers[f"worker{n}"] = self._begin(stack, f"worker{n}", *self._orders[f"worker{n}"])
             self.verifier: Verifier = wiring.build_verifier(configuration.load(config, {}))
             self.keyring = wiring.build_keyring(configuration.load(config, {}))
             self._stack = stack.pop_all()
@@ -99,13 +103,24 @@ class Plant:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _begin(self, stack: contextlib.ExitStack, name: str, words: list[str], live: str) -> None:
-        log = stack.enter_context((self.folder / f"{name}.process.log").open("wb"))
+    def replace_worker(self, name: str) -> None:
+        """As kill -9 does, and then another in its place."""
+        self._workers[name].kill()
+        self._workers[name].wait()
+        self._workers[name] = self._begin(self._stack, name, *self._orders[name])
+
+    @property
+    def workers(self) -> list[str]:
+        return list(self._workers)
+
+    def _begin(self, stack: contextlib.ExitStack, name: str, words: list[str], live: str) -> subprocess.Popen[bytes]:
+        log = stack.enter_context((self.folder / f"{name}.process.log").open("ab"))
         process = stack.enter_context(
             subprocess.Popen(words, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         )
         stack.callback(_end, process)
         until(lambda: _is_live(live), f"{name} is ready")
+        return process
 
     def _config(self, name: str, **ports: int) -> Path:
         words = {"api": free_port(), "admin": free_port(), "worker_admin": free_port(), **self._words, **ports}

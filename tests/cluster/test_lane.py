@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,11 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from otp_service.ports import StoreDown
+from otp_service.store.cluster import Cluster
 from otp_service.store.cluster_lane import ClusterLane, slot_of
 from otp_service.store.cluster_nodes import Master
+from otp_service.store.parts import in_parts
 from otp_service.store.wire import packed
 
 EVER = 30.0
@@ -61,8 +64,11 @@ class FakeNodes:
         self.learns: Callable[[], None] = lambda: None
         """What a look brings to light."""
 
-    def of(self, slot: int | None) -> Any:
-        return self._master("z" if slot is None else self.table[slot])
+    def of(self, slot: int | None, but: Collection[str] = ()) -> Any:
+        return self._master(max(set("xyz") - set(but)) if slot is None else self.table[slot])
+
+    def count(self) -> int:
+        return len(self.lanes)
 
     def at(self, said: AskError) -> Any:
         return self._master(said.host)
@@ -117,6 +123,15 @@ def test_what_has_no_key_goes_with_the_first_that_has_one(nodes: FakeNodes) -> N
 
 def test_what_has_no_key_at_all_goes_to_any(nodes: FakeNodes) -> None:
     assert ask(nodes, ("EVALSHA", "sha", 0)) == ["z"]
+
+
+def test_what_has_no_key_is_asked_elsewhere_where_a_master_is_lost(nodes: FakeNodes) -> None:
+    for name in "zy":
+        nodes.lanes[name].answers = [RedisConnectionError(), RedisTimeoutError()]
+    assert ask(nodes, ("PING",)) == ["x"]
+    nodes.lanes["x"].answers = [RedisConnectionError()]
+    with pytest.raises((RedisConnectionError, RedisTimeoutError)):
+        ask(nodes, ("PING",))
 
 
 def test_moved_is_followed_and_kept_in_mind(nodes: FakeNodes) -> None:
@@ -222,3 +237,35 @@ def test_one_that_is_silent_is_said_to_be(nodes: FakeNodes) -> None:
 )
 def test_a_command_lies_where_its_first_key_does(command: Sequence[str | int], key: str) -> None:
     assert slot_of(command) == _slot(key)
+
+
+class TestSeveralLooks:
+    """`in_parts` on a cluster."""
+
+    def looks(self, nodes: FakeNodes) -> tuple[int, list[list[Any] | None]]:
+        def part(key: str) -> Callable[[Any], None]:
+            return lambda pipeline: pipeline.execute_command("GETRANGE", key, 0, 1)
+
+        now, found = in_parts(
+            Cluster(nodes),  # type: ignore[arg-type]
+            lambda pipeline: pipeline.execute_command("NOW", A),
+            [part(A), part(B), part(C)],
+        )
+        return now, [None if replies is None else list(replies) for replies in found]
+
+    def test_go_in_one_trip_to_each_master(self, nodes: FakeNodes) -> None:
+        nodes.lanes["x"].answers = [7, "x"]
+        assert self.looks(nodes) == (7, [["x"], ["y"], ["z"]])
+        assert [len(lane.sent) for lane in nodes.lanes.values()] == [1, 1, 1]
+
+    def test_bring_what_those_have_that_answer(self, nodes: FakeNodes) -> None:
+        nodes.lanes["y"].answers = [RedisConnectionError(), RedisConnectionError()]
+        nodes.lanes["x"].answers = [0, "x", "x", 7, 8, 9]
+        now, found = self.looks(nodes)
+        assert (now, found) == (8, [["x"], None, ["z"]])
+
+    def test_are_lost_where_nobody_answers(self, nodes: FakeNodes) -> None:
+        for lane in nodes.lanes.values():
+            lane.answers = [RedisConnectionError() for _ in range(9)]
+        with pytest.raises(StoreDown):
+            self.looks(nodes)

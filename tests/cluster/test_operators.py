@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 
 from otp_service import config as configuration
 from otp_service import wiring
 from otp_service.errors import CodeMismatch, ConfigError, RecipientBlocked
 from otp_service.keyring import PARTITIONS
-from otp_service.policy import Client
 from otp_service.store import RedisPersonalData
-from otp_service.store.facts import NO_REPLICA, ServerFacts
-from otp_service.verifier import CheckRequest, StartRequest, Verifier
-from tests.cli.conftest import Command
+from otp_service.store.facts import NO_REPLICA, Lack, ServerFacts, SilentMaster
+from otp_service.verifier import CheckRequest, StartRequest
 from tests.cluster.cluster_world import Heard, world_on
+from tests.cluster.desk import APP, Desk
 from tests.cluster.nodes import Cluster
 from tests.cluster.test_requests import number
 from tests.test_privacy import HOOK, subject
 from tests.world import KEYS, NUMBER
-
-APP = Client("app", frozenset({"login", "signup", "password_reset"}))
-
-
-class Desk:
-    """Who runs the installation. What is started here no worker sends."""
-
-    def __init__(self, command: Command, cluster: Cluster) -> None:
-        self.command = command
-        self.environ = {"OTP_REDIS__URL": cluster.url, "OTP_LIMITS__FAILURES": "2/1h"}
-        self.made = command("init", "--yes")
-
-    def __call__(self, *arguments: str, **environ: str) -> str:
-        return self.command(*arguments, **{**self.environ, **environ})
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--json"))
-
-    def verifier(self) -> Verifier:
-        return wiring.build_verifier(configuration.load(Path("otp.toml"), self.environ))
-
-    def start(self, to: str = NUMBER) -> str:
-        asked = StartRequest(to, "login", client_ip="192.0.2.1", device="d", metadata={"order": "seven"})
-        return self.verifier().start(APP, asked).verification.id
-
-    def acts(self) -> list[str]:
-        return list(dict.fromkeys(act["act"] for act in self.json("audit")))
-
-
-@pytest.fixture
-def desk(
-    masters: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Desk]:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("OTP_")]:
-        monkeypatch.delenv(name)
-    yield Desk(Command(capsys, monkeypatch), masters)
-    structlog.reset_defaults()
 
 
 def test_status_counts_the_queues_of_all_masters(desk: Desk) -> None:
@@ -139,10 +95,10 @@ def test_what_the_pumping_guard_holds_is_shown_and_lifted(masters: Cluster) -> N
             client.zadd(KEYS.guarded(partition), {f"p{partition}": now + 60_000})
             held = {"until": now + 60_000, "since": now, "why": "0/10", "kid": "a", "mask": "sealed"}
             client.hset(KEYS.guarded_prefix(partition, f"p{partition}"), mapping=held)
-        found = world.ledger.held()
+        found = world.ledger.held().ranges
         assert {one.partition for one in found} == set(range(PARTITIONS))
         assert all(world.ledger.lift(one) for one in found)
-        assert world.ledger.held() == []
+        assert world.ledger.held().ranges == []
 
 
 def test_a_number_is_suppressed_and_not(desk: Desk) -> None:
@@ -214,11 +170,12 @@ class TestWhatTheClusterLacks:
         assert "in part" in said
 
     def test_who_lacks_something_hears_all_of_it(self, desk: Desk) -> None:
-        facts = replace(self.facts(desk), silent=("h1:6379", "h2:6379"), unserved=512, replicas=0)
+        silent = (SilentMaster("h1:6379", 11), SilentMaster("h2:6379", 11))
+        facts = replace(self.facts(desk), silent=silent, unserved=512, replicas=0, lone=())
         wait, none = list(facts.lacks("wait")), list(facts.lacks("async"))
-        assert [line.split(" does not answer")[0] for line in none[:2]] == ["the master h1:6379", "the master h2:6379"]
-        assert none[2].startswith("512 of the cluster's")
-        assert wait == [*none, NO_REPLICA]
+        assert [line.what for line in none[:2]] == ["the master h1:6379", "the master h2:6379"]
+        assert none[2].text.startswith("512 of the cluster's")
+        assert wait == [*none, Lack("replica", NO_REPLICA)]
 
     def test_a_wrong_password_is_no_cluster_that_is_down(self, desk: Desk, masters: Cluster) -> None:
         url = f"redis+cluster://nobody:wrong@127.0.0.1:{masters.nodes[0].port}"
@@ -234,9 +191,11 @@ class TestWhatTheClusterLacks:
         finally:
             one.client.config_set("maxmemory-policy", "noeviction")
 
-    def test_a_master_without_a_replica_for_those_who_wait(self, desk: Desk) -> None:
+    def test_a_master_without_a_replica_for_those_who_wait(self, desk: Desk, masters: Cluster) -> None:
         waits = configuration.load(Path("otp.toml"), {**desk.environ, "OTP_REDIS__DURABILITY": "wait"})
-        assert "no replica is connected" in (wiring.check_server(waits) or "")
+        said = wiring.check_server(waits) or ""
+        assert said.count("has no replica, so") == 3
+        assert f"the master 127.0.0.1:{masters.nodes[0].port} has no replica" in said
 
     def test_a_node_that_is_asked_alone(self, desk: Desk, masters: Cluster) -> None:
         url = f"redis://127.0.0.1:{masters.nodes[0].port}"

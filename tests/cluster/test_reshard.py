@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import threading
 import time
 from pathlib import Path
 
@@ -12,12 +14,14 @@ from otp_service.keyring import PARTITIONS
 from tests.cli.processes import until
 from tests.cluster.nodes import SLOTS, Cluster, cluster, slot_of
 from tests.cluster.plant import Callers, Plant, errors_of
+from tests.faults.load import calling
 from tests.world import KEYS
 
 pytestmark = pytest.mark.slow
 PARTITIONS_SLOTS = [slot_of(KEYS.outbox(n)) for n in range(PARTITIONS)]
 ROUNDS = 2
 """In each every partition's slot goes to another master, the reports' and the guard's too, and some of all others."""
+KILLS = 30
 OTHERS = 64
 """Slots of claims, of ids by which reports find their try, …: a round takes so many along."""
 ONLY_OF_A_LOST_MASTER = ("I1", "I2", "I3")
@@ -48,6 +52,43 @@ def test_f17_slots_that_move_back_and_forth_under_load_break_nothing(tmp_path: P
         assert min(refused["MOVED"], refused["ASK"], refused["TRYAGAIN"]) > 0
         assert refused["CROSSSLOT"] == 0
         assert "CROSSSLOT" not in plant.process_logs()
+        assert "Traceback" not in plant.process_logs()
+
+
+def test_f17_workers_that_are_killed_while_slots_move_lose_and_double_nothing(tmp_path: Path) -> None:
+    """What they had taken lies in a slot that is on its way, or elsewhere by now, when others take it over."""
+    dice, over = random.Random(2), threading.Event()
+    with cluster(tmp_path / "nodes") as there, Plant(tmp_path, there) as plant:
+        callers, moves = Callers(plant), 0
+
+        def move() -> None:
+            nonlocal moves
+            for slot in itertools.cycle([*PARTITIONS_SLOTS, slot_of(KEYS.channel("c0")), slot_of(KEYS.workers())]):
+                if over.is_set():
+                    return
+                move_in_steps(there, slot, dice)
+                moves += 1
+
+        with callers.running():
+            callers.until_more(50)
+            with calling(1, move, over):
+                for n in range(KILLS):
+                    callers.until_more(5)
+                    plant.replace_worker(plant.workers[n % len(plant.workers)])
+            callers.until_more(50)
+        plant.until_nothing_is_left()
+        callers.end_all()
+        checker, refused = callers.checker(), errors_of(there)
+        print(checker.totals(), dict(callers.statuses), dict(refused), f"moves: {moves}, kills: {KILLS}")
+        print(f"without SMS: {len(callers.without_sms)}")
+
+        assert checker.violations() == []
+        assert set(callers.statuses) <= {200, 201, 422, 503}
+        assert callers.strangers == []
+        assert callers.undone() == []
+        assert moves >= KILLS
+        assert min(refused["MOVED"], refused["ASK"], refused["TRYAGAIN"]) > 0
+        assert refused["CROSSSLOT"] == 0
         assert "Traceback" not in plant.process_logs()
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from otp_service.errors import Problem
-from otp_service.ports import Outcome, Reason, TryResult
+from otp_service.ports import Begun, Outcome, Reason, TakeEnd, TryResult, Verdict
 from otp_service.verification import Delivery
+from otp_service.verifier import ResendRequest
+from tests.faults.hands import Hands, by_hand
 from tests.world import SHOP, World, refused
 
 LATER = TryResult(Outcome.RETRYABLE, Reason.NETWORK)
@@ -27,6 +29,11 @@ def exhaust(world: World, id: str) -> None:
     for _ in range(5):
         with pytest.raises(Problem):
             world.check(id, wrong)
+
+
+def send_again(world: World, id: str) -> None:
+    world.move_clock(60)
+    world.verifier.resend(SHOP, id, ResendRequest())
 
 
 End = Callable[[World, str], None]
@@ -74,3 +81,26 @@ def test_nothing_more_leaves_when_it_ends_while_a_gateway_is_asked(world: World,
     world.deliver()
     assert asked(world) == [1, 0]
     assert world.get(id).delivery is Delivery.UNCONFIRMED
+
+
+@pytest.mark.parametrize("end", [approve, cancel, exhaust, send_again])
+def test_the_try_of_a_worker_that_died_is_unknown_although_the_end_came_before_anybody_took_over(
+    world: World, end: End
+) -> None:
+    """The SMS had left; else the trail would say for ever that there is no answer yet. A worker that was only thought
+    dead still says what it came to."""
+    id = world.start().verification.id
+
+    @by_hand(world, "dead", "heir")
+    async def _(dead: Hands, heir: Hands) -> None:
+        [entry] = await dead.read()
+        assert isinstance(await dead.take(entry), Begun)
+        end(world, id)
+        for left in await heir.take_over():
+            if left.send == 1:
+                assert await heir.take(left) is TakeEnd.OVER
+                await heir.settle(left, Verdict.DONE)
+        assert world.get(id).tries[0].outcome == "unknown"
+        assert await dead.record(entry)
+        assert world.get(id).tries[0].outcome == "accepted"
+        assert not await dead.record(entry, LATER)

@@ -18,13 +18,18 @@ import pytest
 from otp_service.errors import CodeMismatch, Ended, Unavailable
 from otp_service.verification import Status
 from otp_service.verifier import Idempotency
-from tests.cli.processes import free_port, valkey
+from tests.cli.processes import free_port, until, valkey
+from tests.cluster.cluster_world import ClusterWorld, numbers_of_partitions, world_on
+from tests.cluster.nodes import Node as ClusterNode
+from tests.cluster.nodes import cluster, slot_of
 from tests.cutting_proxy import CuttingProxy
 from tests.faults.linear import ATTEMPTS, Operation, is_linearizable
 from tests.faults.replicas import Node, server_at
-from tests.world import SHOP, UNLIMITED, Server, World
+from tests.world import KEYS, SHOP, UNLIMITED, Server, World
 
 PATIENCE = 60.0
+AMPLE_MS = 1500
+"""A replica that runs has confirmed long before."""
 KINDS = {"wrong": 5, "get": 3, "right": 1, "cancel": 1}
 
 
@@ -193,6 +198,39 @@ def test_at_full_size_with_a_server_that_is_killed(tmp_path: Path) -> None:
                     time.sleep(0.02)
             kills += 1
     _judge(callers, f"killed {kills} times")
+
+
+@pytest.mark.slow
+def test_at_full_size_with_masters_that_die_and_are_followed(tmp_path: Path) -> None:
+    """16 callers, 500 operations each, on three masters and their replicas, with `durability = "wait"`: whatever
+    somebody was told of stands on the master that follows."""
+    with cluster(tmp_path, replicas=True) as there, world_on(there, wait_ms=AMPLE_MS) as world:
+        slot, failovers = slot_of(KEYS.outbox(0)), 0
+        callers = Crowd(lambda: ClusterWorld(there, wait_ms=AMPLE_MS), *_begun(world, 250), each=2)
+        with callers.at_work(16) as is_going_on:
+            while is_going_on():
+                time.sleep(1.0)
+                gone = there.owner_of(slot)
+                replica = there.replica_of(gone)
+                gone.kill()
+                until(lambda replica=replica: replica.is_master, "its replica follows")  # type: ignore[misc]
+                # The new master confirms nothing before it has a replica.
+                gone.begin()
+                until(lambda gone=gone: _is_replica(gone), "the old one follows the new one")  # type: ignore[misc]
+                failovers += 1
+        _judge(callers, f"failovers {failovers}")
+        assert failovers
+
+
+def _begun(world: World, verifications: int) -> tuple[list[str], dict[str, tuple[str, str]]]:
+    """All of one partition, and so of the master that dies."""
+    numbers = numbers_of_partitions()[0][0][:-4]
+    ids = [world.start(to=f"{numbers}{n:04d}").verification.id for n in range(verifications)]
+    return ids, {id: (world.code_of(id), world.wrong_code(id)) for id in ids}
+
+
+def _is_replica(node: ClusterNode) -> bool:
+    return node.answers() and node.client.info("replication").get("master_link_status") == "up"
 
 
 def _judge(callers: Crowd, faults: str) -> None:

@@ -39,12 +39,12 @@ def kept(fsync: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def loaded(folder: Path, fsync: str, port: int) -> Iterator[None]:
-    """A server that has read what is in its folder."""
-    with valkey(folder, *kept(fsync), port=port) as url:
+def loaded(folder: Path, fsync: str, *options: str, port: int = 0) -> Iterator[str]:
+    """A server that has read what is in its folder; it listens before."""
+    with valkey(folder, *kept(fsync), *options, port=port) as url:
         client = redis.Redis.from_url(url)
         until(lambda: not client.info("persistence")["loading"], "it has loaded")
-        yield
+        yield url
 
 
 def log_of(folder: Path) -> Path:
@@ -72,12 +72,12 @@ def test_a_killed_server_has_lost_nothing_that_was_acknowledged(
     load = Load(lambda: world_at(url))
     with load.running():
         for _ in range(kills):
-            with loaded(tmp_path, fsync, port):
+            with loaded(tmp_path, fsync, port=port):
                 load.until_more(approvals)
                 refused = load.refused
                 Node.at(url).kill()
                 until(lambda before=refused: load.refused > before, "they are refused")
-    with loaded(tmp_path, fsync, port):
+    with loaded(tmp_path, fsync, port=port):
         world = world_at(url)
         assert load.lost(world) == []
         assert load.violations(world) == []
@@ -141,7 +141,7 @@ def test_power_loss_loses_what_was_not_yet_on_the_disk_and_no_more(tmp_path: Pat
         Node.at(url).kill()
     with log_of(tmp_path).open("r+b") as log:
         log.truncate(sure)
-    with loaded(tmp_path, fsync, port):
+    with loaded(tmp_path, fsync, port=port):
         world = world_at(url)
         assert load.lost(world, before=at) == []
         # With `always`, the milliseconds between the last fsync that was seen and the end are not the server's loss.
@@ -171,7 +171,7 @@ class TestAFileThatIsBroken:
         with log.open("r+b") as file:
             file.truncate(log.stat().st_size - 7)
         said = folder / "log"
-        with valkey(folder, *kept("always"), "--logfile", str(said)) as url:
+        with loaded(folder, "always", "--logfile", str(said)) as url:
             records = len(Node.at(url).client.keys("*:v:*"))
         assert 49 <= records <= 50
         assert "truncated" in said.read_text("utf-8").lower()
@@ -363,7 +363,7 @@ def test_a_restored_backup_brings_used_codes_back_unless_there_is_a_fence(tmp_pa
         for id in ids:
             assert world.check(id, codes[id]).token
     alive = 0
-    with valkey(then, *kept("always")) as url:
+    with loaded(then, "always") as url:
         world = world_on(url)
         for id in ids:
             try:

@@ -42,7 +42,7 @@ def run(loaded: config.Config, server: Server, done: Callable[[], bool]) -> list
                 await asyncio.sleep(0.01)
         dispatcher.stop()
         assert await running
-        states = await wiring.hook_states(loaded, client)
+        states, _ = await wiring.hook_states(loaded, client)
         await dispatcher.aclose()
         await client.aclose()
         return list(states)

@@ -7,10 +7,30 @@ local id, send, fence, turn, on_unknown, entry = unpack(ARGV, 1, 6)
 local now = clock()
 go_on_without_memory(k.record)
 
+-- Whoever is handed the entry by another's death says what became of the try that the other had begun. A worker that
+-- was only thought dead may still say what it came to.
+local function tries_of_send()
+  local found = {}
+  for index, t in each_try(k.tries) do
+    if t.send == tonumber(send) then
+      if not t.outcome and t.fence ~= fence then
+        t.outcome, t.reason, t.detail, t.orphan = 'unknown', 'timeout', 'the worker stopped before the answer', true
+        redis.call('LSET', k.tries, index - 1, encoded(t))
+      end
+      found[#found + 1] = t
+    end
+  end
+  return found
+end
+
 local r = read(k)
-if status_of(k, id, now) ~= 'pending' then return {'over'} end
+if status_of(k, id, now) ~= 'pending' then
+  tries_of_send()
+  return {'over'}
+end
 local delivery = r[F.delivery]
 local open = delivery == 'queued' or delivery == 'trying' or (delivery == 'accepted' and r[F.extra] == send)
+if r[F.sends] ~= send then tries_of_send() end
 -- An entry that was written anew is its new reader's.
 if r[F.sends] ~= send or not open or r[F.entry] ~= entry then return {'over'} end
 local mine = send .. ':' .. fence
@@ -37,18 +57,12 @@ if r[F.deliver] == '0' then
 end
 
 local closed, last, may_have, retryable = {}, {}, false, false
-for index, t in each_try(k.tries) do
-  if t.send == tonumber(send) then
-    if not t.outcome and t.fence ~= fence then
-      t.outcome, t.reason, t.detail, t.orphan = 'unknown', 'timeout', 'the worker stopped before the answer', true
-      redis.call('LSET', k.tries, index - 1, encoded(t))
-    end
-    if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
-    if t.outcome ~= 'retryable' then closed[t.channel] = true end
-    may_have = may_have or not t.outcome or t.outcome == 'unknown'
-    retryable = retryable or t.outcome == 'retryable'
-    last[t.channel] = t
-  end
+for _, t in ipairs(tries_of_send()) do
+  if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
+  if t.outcome ~= 'retryable' then closed[t.channel] = true end
+  may_have = may_have or not t.outcome or t.outcome == 'unknown'
+  retryable = retryable or t.outcome == 'retryable'
+  last[t.channel] = t
 end
 
 -- Room at a channel: one that is full for this number by our guess of its rules is asked after the others; one that is
