@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from otp_service import metrics, wiring
-from otp_service.cli.admin_server import serve_admin
+from otp_service.cli.admin_server import serve_admin, shared_admin_address
 from otp_service.cli.options import config_option, meant, warn_about
 from otp_service.cli.processes import leave_no_core
 from otp_service.cli.reloading import Asked, Reloader, Site, Source, keep_up
-from otp_service.cli.serve import shared_admin_address
 from otp_service.cli.server_check import server_is_fit, watch_server
 from otp_service.config import Config
 from otp_service.config.fields import Address
