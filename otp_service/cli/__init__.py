@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import click
 
+import otp_service.cli.lean as lean
 import otp_service.cli.typed as typed
 from otp_service import __version__
-from otp_service.cli.lean import import_structlog
 from otp_service.errors import OtpServiceError
 
 COMMANDS = {
@@ -33,8 +33,6 @@ COMMANDS = {
     "secrets": "Make and rotate the service's own secrets.",
 }
 """Name and summary; the command is the function of that name in the module of that name."""
-_SERVING = ("demo", "serve", "worker", "simulator")
-"""They run until they are stopped."""
 
 
 class _Commands(click.Group):
@@ -44,8 +42,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name in _SERVING:
-            import_structlog()
+        lean.import_lean(lean.SERVING.get(cmd_name, ()))
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return command
 
