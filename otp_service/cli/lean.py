@@ -38,7 +38,7 @@ def collect_seldom() -> None:
     """Have the garbage collector pass over what is there now, which stays, and come after 10,000 new objects.
 
     Hundreds of sends under way are as many young objects, all in use: to look through them after every 700 took a
-    fifth of a delivery's time, and to look through every module another tenth. Call it when everything is imported and
+    tenth of a delivery's time, and to look through every module as much again. Call it when everything is imported and
     before what a new configuration replaces is built: what is there now is never collected.
     """
     gc.collect()
