@@ -212,6 +212,13 @@ class Ground:
             pipeline.xlen(KEYS.outbox(partition))
         return sum(pipeline.execute())
 
+    def put_off(self) -> int:
+        """Sends that no channel took and that wait for their next round, in no outbox."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for partition in range(PARTITIONS):
+            pipeline.zcard(KEYS.later(partition))
+        return sum(pipeline.execute())
+
     def deliveries(self, ids: Sequence[str]) -> dict[str, int]:
         """How many sends stand at each state of `delivery`."""
         counts: dict[str, int] = {}

@@ -181,7 +181,7 @@ def test_a_package_says_what_it_is_and_what_is_public(package: Path) -> None:
     module = importlib.import_module(module_name(package / "__init__.py"))
     offered = {
         alias.asname or alias.name
-        for node in tree.body
+        for node in ast.walk(tree)  # also what is imported when somebody asks for it stands there, for type checkers
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(module.__name__)
         for alias in node.names
     }

@@ -7,8 +7,6 @@ import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import httpx
-
 
 class Canonical(NamedTuple):
     """A request in the one way to write it that both sides can hash."""
@@ -28,6 +26,8 @@ def canonical_request(method: str, path: str, query: str, headers: Mapping[str, 
 
 def host_header(url: str) -> str:
     """As `GatewayClient` writes it: in lower case, and without the port that goes without saying."""
+    import httpx  # here, as in `http.request`
+
     return httpx.URL(url).netloc.decode()
 
 

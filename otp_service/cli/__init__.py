@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+import otp_service.cli.lean as lean
 import otp_service.cli.typed as typed
 from otp_service import __version__
 from otp_service.errors import OtpServiceError
@@ -41,6 +42,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        lean.import_lean(lean.SERVING.get(cmd_name, ()))
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return command
 

@@ -8,6 +8,8 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from otp_service.cli.addresses import own_or_free
+from otp_service.cli.options import warn
 from otp_service.config.fields import Address
 
 if TYPE_CHECKING:
@@ -54,3 +56,11 @@ def admin_server(address: Address, app: WSGIApplication) -> WSGIServer:
 def serve_admin(address: Address, app: WSGIApplication) -> None:
     """Serve `app` until the process ends. Raises OSError when the address can't be had."""
     threading.Thread(target=admin_server(address, app).serve_forever, name="admin", daemon=True).start()
+
+
+def shared_admin_address(wanted: Address) -> Address:
+    """Processes on one host read the same file: the second of them must take another port."""
+    address = own_or_free(wanted)
+    if address != wanted:
+        warn(f"admin_bind {wanted} is taken, perhaps by another process of ours; admin is at http://{address}")
+    return address

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from otp_service import metrics, wiring
-from otp_service.cli.addresses import is_free, own_or_free
-from otp_service.cli.admin_server import serve_admin
+from otp_service.cli.addresses import is_free
+from otp_service.cli.admin_server import serve_admin, shared_admin_address
 from otp_service.cli.api_server import GRACE_SECONDS, ApiServer, Draining
 from otp_service.cli.options import config_option, meant, warn, warn_about
 from otp_service.cli.processes import leave_no_core
@@ -48,14 +48,6 @@ def serve(config_path: Path | None, threads: int) -> int:
     admin = shared_admin_address(loaded.service.admin_bind)
     configure_logs()
     return run_api(loaded, admin, threads, GRACE_SECONDS, source)
-
-
-def shared_admin_address(wanted: Address) -> Address:
-    """Processes on one host read the same file: the second of them must take another port."""
-    address = own_or_free(wanted)
-    if address != wanted:
-        warn(f"admin_bind {wanted} is taken, perhaps by another process of ours; admin is at http://{address}")
-    return address
 
 
 def run_api(loaded: Config, admin: Address, threads: int, grace: float, source: Source | None = None) -> int:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from otp_service import metrics, wiring
-from otp_service.cli.admin_server import serve_admin
+from otp_service.cli.admin_server import serve_admin, shared_admin_address
+from otp_service.cli.lean import collect_seldom
 from otp_service.cli.options import config_option, meant, warn_about
 from otp_service.cli.processes import leave_no_core
 from otp_service.cli.reloading import Asked, Reloader, Site, Source, keep_up
-from otp_service.cli.serve import shared_admin_address
 from otp_service.cli.server_check import server_is_fit, watch_server
 from otp_service.config import Config
 from otp_service.config.fields import Address
@@ -63,6 +63,8 @@ def run_worker(loaded: Config, admin: Address, source: Source | None = None) -> 
             await _keep_up(Reloader(source, loaded, asked), shifts, site)
         await shifts.ended()
 
+    wiring.build_worker  # noqa: B018 - asking for it imports it: now, and not between sends
+    collect_seldom()
     # From here on nothing forks; a stderr that nobody reads must not hold up the loop.
     write_beside(metrics.LOG_LINES_LOST.inc)
     try:

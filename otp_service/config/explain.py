@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
 from collections.abc import Container, Iterable, Mapping
@@ -107,6 +106,8 @@ def show(path: Path, tables: Mapping[str, Any]) -> str:
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`; did you mean "bind"?`, or nothing."""
+    import difflib  # here: a configuration without a fault needs none of it
+
     close = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.6)
     return f'; did you mean "{close[0]}"?' if close else ""
 

@@ -6,11 +6,11 @@ Who may try is decided in Redis (`take`), where "trying" is written before a byt
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 import structlog
@@ -46,6 +46,10 @@ _LOG = structlog.get_logger("otp_service.delivery")
 
 _HELD_SECONDS = (0.5, 1.0)
 """How soon a paused send is looked at again: a resume is felt within a second or two."""
+
+# To find a counter by its labels takes longer than to count.
+_tries = lru_cache(maxsize=1024)(TRIES.labels)
+_try_seconds = lru_cache(maxsize=1024)(TRY_SECONDS.labels)
 
 Announce = Callable[[str, Change], None]
 """Told a channel whose breaker has opened or closed."""
@@ -87,7 +91,7 @@ class _Round:
 class _Waiting:
     """For one channel's answer."""
 
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     silent: bool = False
     """It had not answered in time; that was counted then."""
 
@@ -204,9 +208,8 @@ class Delivery:
         task = asyncio.create_task(self._ask(current, begun, channel, holder, waiting))
         current.open.add(task)
         # Only the gateway's time counts, not Redis's.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(waiting.answered.wait(), channel.answer_within)
-        if not waiting.answered.is_set():
+        await asyncio.wait((waiting.answered,), timeout=channel.answer_within)
+        if not waiting.answered.done():
             waiting.silent = True
             took_ms = round(channel.answer_within * 1000)
             await self._note(Call(channel.name, Judgement.SILENT, None, took_ms, holder))
@@ -220,12 +223,12 @@ class Delivery:
             message = self._compose(current, begun)
             result = await channel.deliver(message) if isinstance(message, Message) else message
         finally:
-            waiting.answered.set()
+            waiting.answered.set_result(None)
         took = time.monotonic() - started
         current.last = (channel.name, result)
         current.rests[channel.name] = result.retry_after or 0.0
-        TRIES.labels(channel.name, str(result.outcome), str(result.reason or "")).inc()
-        TRY_SECONDS.labels(channel.name).observe(took)
+        _tries(channel.name, str(result.outcome), str(result.reason or "")).inc()
+        _try_seconds(channel.name).observe(took)
         if result.gateway_id and channel.name in self._route.reporting:
             # First: a report that comes before the answer is written down must find its try.
             name = self._composer.report_name(channel.name, result.gateway_id)

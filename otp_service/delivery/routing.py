@@ -107,7 +107,9 @@ class Router:
                 candidates.append(_candidate(rule))
         return Plan(tuple(candidates), tuple(rule.name for rule in route), waits, frozenset(probes))
 
-    def _order(self, rules: Sequence[ChannelRule], entry: Entry) -> list[ChannelRule]:
+    def _order(self, rules: Sequence[ChannelRule], entry: Entry) -> Sequence[ChannelRule]:
+        if len(rules) < 2:
+            return rules
         best = max((s.conversion for s in self._sky.standings.values() if s.finished >= _KNOWN_ENDS), default=0.0)
         well = {rule.name: health(self.standing(rule.name), best) for rule in rules}
 
@@ -118,7 +120,7 @@ class Router:
             return rule.name == entry.avoid, well[rule.name] < UNWELL, rule.priority, draw
 
         order = sorted(rules, key=place)
-        if len(order) > 1 and self._is_busy(order[0]) and self.chance.random() < PROBE_SHARE:
+        if self._is_busy(order[0]) and self.chance.random() < PROBE_SHARE:
             stale = [rule for rule in order[1:] if self._is_stale(rule) and rule.name != entry.avoid]
             order = [*stale[:1], *(rule for rule in order if rule not in stale[:1])]
         return order

@@ -31,6 +31,7 @@ class ClusterTrips(Trips):
     def __init__(self, cluster: AsyncCluster, scripts: Mapping[str, Script]) -> None:
         self.cluster = cluster
         self._scripts = scripts
+        self._brought = {}
 
     async def command(self, *words: Word) -> Any:
         return await self._led(words, lambda node: node.trips.command(*words))

@@ -39,6 +39,8 @@ class Trips:
     def __init__(self, client: redis.asyncio.Redis, scripts: Mapping[str, Script]) -> None:
         self._client = client
         self._scripts = scripts
+        self._brought: dict[str, asyncio.Event] = {}
+        """Scripts whose text is on its way."""
         self._asked: list[_Asked] = []
         self._under_way: set[asyncio.Task[None]] = set()
         self._planned = False
@@ -46,10 +48,25 @@ class Trips:
     async def script(self, name: str, keys: Sequence[str], arguments: Arguments) -> Any:
         """Run a script once. Raises StoreDown: then nobody knows whether it ran."""
         script = self._scripts[name]
+        while True:
+            try:
+                return await self.command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            except NoScriptError:
+                if (bringing := self._brought.get(name)) is None:
+                    return await self._bring(name, "EVAL", script.text, len(keys), *keys, *arguments)
+            await bringing.wait()
+
+    async def _bring(self, name: str, *words: Word) -> Any:
+        """Run a script that the server does not have, which then has it: hundreds that miss it at once, as after a
+        start or a fail-over, would each bring a text of 10 KB."""
+        brought = asyncio.Event()
+        if not self.is_cluster:  # whose nodes each have their own
+            self._brought[name] = brought
         try:
-            return await self.command("EVALSHA", script.sha, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self.command("EVAL", script.text, len(keys), *keys, *arguments)
+            return await self.command(*words)
+        finally:
+            self._brought.pop(name, None)
+            brought.set()
 
     async def command(self, *words: Word) -> Any:
         """Run a command. Raises StoreDown, and NoScriptError; TypeError for a word that is an enum, say."""

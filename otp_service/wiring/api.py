@@ -56,10 +56,9 @@ def build_app(
     # Imported here: workers and the command line go without Flask.
     from otp_service.web.app import create_app
     from otp_service.web.headroom import Headroom
-    from otp_service.wiring.reports import build_push_desk
+    from otp_service.wiring.pushes import build_push_desk
 
     pushes = build_push_desk(config, build_keyring(config))
-
     keys = build_client_keys(config)
     service = Service(verifier, keys, draining, __version__, pushes, config.service.fast_path)
     return create_app(service, Headroom(config.service.concurrency, threads))

@@ -23,7 +23,6 @@ from otp_service.recipient import parse as parse_recipient
 from otp_service.verification import Status, Verification
 from otp_service.verifier import Verifier
 from otp_service.wiring.api import build_keyring
-from otp_service.wiring.dispatcher import hook_states
 from otp_service.wiring.limits import recipient_limits
 
 if TYPE_CHECKING:
@@ -58,6 +57,9 @@ def look_at_hooks(config: Config) -> tuple[Sequence[HookState], Sequence[str]]:
     """How the webhooks' queues stand, and of which that is not known: where Redis does not answer."""
     if not config.webhooks:
         return (), ()
+
+    # Imported here: the metrics of every process come from this module, and few processes know webhooks.
+    from otp_service.wiring.dispatcher import hook_states
 
     async def ask() -> tuple[Sequence[HookState], Sequence[str]]:
         client = store.connect_async(config.redis.url.get_secret_value(), _BLOCK_SECONDS)

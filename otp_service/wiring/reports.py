@@ -1,4 +1,4 @@
-"""What hears gateways out: the pollers and the actor of a worker, the inbox of the API, the watch over accounts."""
+"""What hears gateways out: the pollers and the actor of a worker, the watch over accounts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from otp_service.config import Config
 from otp_service.config.channel import ChannelSection
 from otp_service.delivery.crew import Member
 from otp_service.keyring import Keyring
-from otp_service.ports import Channel, EventLog, Outbox, OwnRows, Polled, Pushing, Report, Standings
+from otp_service.ports import Channel, EventLog, Outbox, OwnRows, Polled, Standings
 from otp_service.reports import Actor, BalanceWatch, Ear, Poller, Rounds, Watched
-from otp_service.web.pushes import PushDesk, ReadPush
-from otp_service.wiring.channels import build_channel
 
 if TYPE_CHECKING:
     import redis.asyncio
 
-OFF, POLL, PUSH = "off", "poll", "push"
+OFF, POLL = "off", "poll"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def build_listeners(config: Config, channels: Sequence[Channel], tools: Tools) -
         if section.report_way == POLL and isinstance(channel, Polled):
             poller = Poller(
                 channel,
-                _ear(config, section, tools.keyring),
+                ear(config, section, tools.keyring),
                 log,
                 tools.standings,
                 leases,
@@ -71,27 +69,7 @@ def build_listeners(config: Config, channels: Sequence[Channel], tools: Tools) -
     return members
 
 
-def build_push_desk(config: Config, keyring: Keyring) -> PushDesk:
-    """Where the API takes pushed reports. Raises ConfigError."""
-    readers: dict[str, ReadPush] = {}
-    ears: dict[str, Ear] = {}
-    for section in config.channels:
-        if section.report_way == PUSH:
-            channel = build_channel(section)
-            assert isinstance(channel, Pushing)
-            readers[section.name] = channel.read_push
-            ears[section.name] = _ear(config, section, keyring)
-    if not readers:
-        return PushDesk()
-    inbox = store.ReportInbox(store.connect(config.redis.url.get_secret_value()), config.redis.prefix)
-
-    def keep(channel: str, reports: Sequence[Report]) -> None:
-        inbox.keep(ears[channel].reports(reports))
-
-    # Whoever guesses at names is kept waiting as long as for a name that there is.
-    return PushDesk(readers, keep, next(iter(readers.values())), config.service.public_url)
-
-
-def _ear(config: Config, section: ChannelSection, keyring: Keyring) -> Ear:
+def ear(config: Config, section: ChannelSection, keyring: Keyring) -> Ear:
+    """What takes ids and numbers out of a channel's reports."""
     clients = section.clients or tuple(client.name for client in config.clients)
     return Ear(section.name, keyring, clients, section.extnos)

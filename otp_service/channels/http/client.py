@@ -6,15 +6,18 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from otp_service.channels.http.answer import MAX_ANSWER, HttpAnswer
 from otp_service.channels.http.direct import Direct
 from otp_service.channels.http.errors import HttpError
 from otp_service.channels.http.names import LookUp, system_look_up
 from otp_service.channels.http.pool import KEEP_IDLE
-from otp_service.channels.http.proxied import Proxied
 from otp_service.channels.http.request import build_request
 from otp_service.channels.http.sending import Sending
+
+if TYPE_CHECKING:
+    from otp_service.channels.http.proxied import Proxied
 
 MAX_CONNECTIONS = 256
 """As many as a worker has tries in flight."""
@@ -41,6 +44,8 @@ class GatewayClient:
         self._slots = asyncio.Semaphore(max_connections)
         self._way: Direct | Proxied
         if proxy:
+            from otp_service.channels.http.proxied import Proxied
+
             self._way = Proxied(proxy=proxy, tls=tls, clock=clock)
         else:
             self._way = Direct(

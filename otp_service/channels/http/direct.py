@@ -6,8 +6,6 @@ import functools
 import ssl
 from collections.abc import Callable
 
-import httpx
-
 from otp_service.channels.http.answer import HttpAnswer
 from otp_service.channels.http.dialing import dial
 from otp_service.channels.http.exchange import exchange
@@ -30,6 +28,8 @@ class Direct:
         clock: Callable[[], float],
         look_up: LookUp,
     ) -> None:
+        import httpx  # noqa: F401 - before the first request, whose time is the sends'
+
         self._tls = tls
         self._clock = clock
         self._names = Names(look_up)
@@ -70,6 +70,8 @@ class Direct:
 @functools.cache
 def default_tls() -> ssl.SSLContext:
     """One for all connections: loading the certificates takes about 20 ms."""
+    import httpx  # here, as in `request`
+
     context = httpx.create_ssl_context(trust_env=False)
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from otp_service.channels.http.errors import NotSent
 from otp_service.channels.http.pool import KEEP_IDLE
 from otp_service.channels.http.request import Request
 from otp_service.channels.http.sending import Sending
+from otp_service.channels.http.silence import silence_http_loggers
 
 _CONNECT_SHARE = 0.9
 """Of the deadline: connecting gives up by itself, just before the deadline cancels whatever is going on."""
@@ -91,16 +91,3 @@ def _foreign(request: Request, sending: Sending) -> httpx.Request:
     return httpx.Request(
         request.method, request.url, headers=request.headers, content=request.body, extensions=extensions
     )
-
-
-def silence_http_loggers() -> None:
-    """httpx logs URLs at INFO, httpcore a gateway's headers at DEBUG: neither may write below WARNING.
-
-    A filter, not a level: it stays when someone turns every logger to DEBUG.
-    """
-    for name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks"):
-        logging.getLogger(name).addFilter(_warnings_only)
-
-
-def _warnings_only(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING

@@ -1,4 +1,7 @@
-"""A request as it will stand on the wire, and the place where it goes."""
+"""A request as it will stand on the wire, and the place where it goes.
+
+httpx reads its address, and is imported when there is one: whoever only checks a channel's settings goes without.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import httpx
+from typing import TYPE_CHECKING, NamedTuple
 
 from otp_service.channels.http.answer import MAX_ANSWER
+
+if TYPE_CHECKING:
+    import httpx
 
 _OURS = frozenset(("host", "accept-encoding", "content-length", "transfer-encoding", "connection", "expect", "upgrade"))
 """Headers that say where a request goes, where it ends and how its answer comes: nobody else's business."""
@@ -85,7 +89,7 @@ def _destination(url: str) -> tuple[Place, str, bytes]:
     """Place, authority for the Host header, and target. A gateway's address differs by its query at most."""
     base, mark, query = url.partition("?")
     if "#" in base or not _PLAIN_QUERY.fullmatch(query):
-        return _parsed(httpx.URL(url))
+        return _parsed(_read(url))
     place, authority, path = _parsed_base(base)
     return place, authority, path + (mark + query).encode()
 
@@ -93,7 +97,13 @@ def _destination(url: str) -> tuple[Place, str, bytes]:
 @functools.lru_cache(maxsize=256)
 def _parsed_base(base: str) -> tuple[Place, str, bytes]:
     """httpx takes 20 µs to read an address, a tenth of all that a request takes."""
-    return _parsed(httpx.URL(base))
+    return _parsed(_read(base))
+
+
+def _read(url: str) -> httpx.URL:
+    import httpx
+
+    return httpx.URL(url)
 
 
 def _parsed(url: httpx.URL) -> tuple[Place, str, bytes]:

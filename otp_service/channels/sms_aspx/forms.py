@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from otp_service.channels.sms_aspx.settings import SmsAspxSettings
 
@@ -16,6 +16,8 @@ Fields = list[tuple[str, str]]
 MOST_ROWS = 4000
 """Of one list: the family's own default."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What stands in a form as it is, in every charset of the family."""
 _MAINLAND = re.compile(r"\+86(1[3-9][0-9]{9})")
 
 
@@ -70,11 +72,18 @@ def sign(*parts: str) -> str:
 def _form(settings: SmsAspxSettings, action: str, fields: Fields) -> Form:
     return Form(
         url=settings.address(action),
-        # Strict: a character replaced by "?" would be a text that nobody wrote or filed.
-        body=urlencode(fields, encoding=settings.encoding, errors="strict").encode("ascii"),
+        body="&".join([f"{key}={_quoted(value, settings.encoding)}" for key, value in fields]).encode("ascii"),
         content_type=f"application/x-www-form-urlencoded; charset={settings.encoding}",
         secrets=(settings.password, *(value for key, value in fields if key in ("password", "sign", "sig"))),
     )
+
+
+def _quoted(value: str, encoding: str) -> str:
+    """As urlencode writes it, which takes as long for each name and number as for the text.
+
+    Strict: a character replaced by "?" would be a text that nobody wrote or filed.
+    """
+    return value if _PLAIN.fullmatch(value) else quote_plus(value, encoding=encoding, errors="strict")
 
 
 def _login(settings: SmsAspxSettings) -> Fields:

