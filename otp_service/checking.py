@@ -13,6 +13,7 @@ from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Limits, window_terms
 from otp_service.ports import Approval, Attempt, Disabled, OtherLength, Refused, Store, Unbound
 from otp_service.records import bindings_of
+from otp_service.verification import Verification
 
 
 class Checking:
@@ -46,9 +47,11 @@ class Checking:
         )
         result = self._store.check(attempt)
         if isinstance(result, Unbound):
-            raise _unbound(result.bindings, request)
+            seen = snapshot.verification(self._keyring, id.text, result.row)
+            raise _unbound(result.bindings, request, seen)
         if isinstance(result, OtherLength):
-            raise invalid_code(f"the code has {result.code_length} digits")
+            seen = snapshot.verification(self._keyring, id.text, result.row)
+            raise invalid_code(f"the code has {seen.code_length} digits", seen)
         if isinstance(result, Refused):
             raise snapshot.rate_limited(self._keyring, id.text, result)
         if isinstance(result, Disabled):
@@ -70,7 +73,7 @@ class Checking:
         return self._keyring.digest(kid, binding, code)
 
 
-def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
+def _unbound(bindings: str, request: CheckRequest, seen: Verification) -> InvalidRequest:
     """Which of session and context the start had and the check lacks, or the reverse."""
     errors = []
     for letter, name, given in (("s", "session", request.session), ("c", "context", request.context)):
@@ -78,4 +81,4 @@ def _unbound(bindings: str, request: CheckRequest) -> InvalidRequest:
             errors.append(FieldError(f"/{name}", f"this verification was started with a {name}; say it here too"))
         elif letter not in bindings and given is not None:
             errors.append(FieldError(f"/{name}", f"this verification was started without a {name}; leave it out"))
-    return InvalidRequest("The check must name what the start named.", errors=errors)
+    return InvalidRequest("The check must name what the start named.", errors=errors, verification=seen)

@@ -9,6 +9,7 @@ from os import urandom
 
 from otp_service.errors import FieldError, InvalidRequest
 from otp_service.macs import Mac
+from otp_service.verification import Verification
 
 SEED_BYTES = 16
 """128 bits of origin a code: neither the record without the key nor the key without the record yields it."""
@@ -66,6 +67,6 @@ def normalize(text: str) -> str:
     return folded
 
 
-def invalid_code(detail: str) -> InvalidRequest:
+def invalid_code(detail: str, seen: Verification | None = None) -> InvalidRequest:
     """The one refusal of a code that can't be one; nothing is counted for it."""
-    return InvalidRequest(detail, errors=[FieldError("/code", detail)])
+    return InvalidRequest(detail, errors=[FieldError("/code", detail)], verification=seen)

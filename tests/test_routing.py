@@ -454,6 +454,11 @@ def test_a_start_that_waits_is_answered_when_the_first_try_fails(real_world: Wor
     assert asyncio.run(work()).verification.delivery is Delivery.TRYING
 
 
+def test_a_start_that_waits_tells_that_the_number_is_refused(real_world: World) -> None:
+    real_world.gateways[0].answers = [refused(Reason.NUMBER)]
+    assert started_while_a_worker_runs(real_world, PATIENCE).verification.delivery is Delivery.FAILED
+
+
 def test_a_start_that_waits_looks_the_same_when_nothing_is_delivered(real_world: World) -> None:
     started = started_while_a_worker_runs(real_world, PATIENCE, deliver=False)
     assert started.verification.delivery is Delivery.ACCEPTED

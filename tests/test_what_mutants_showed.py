@@ -294,12 +294,15 @@ class TestWhatARefusalSays:
             world.check(id, world.code_of(id), **given)
         assert refused.value.detail == "The check must name what the start named."
         assert [error.detail for error in refused.value.errors] == [says]
+        assert refused.value.verification == world.get(id)._replace(now=refused.value.verification.now)
 
     def test_a_code_of_another_length(self, world: World) -> None:
         id = world.start().verification.id
         with pytest.raises(InvalidRequest) as refused:
             world.check(id, "12345678")
         assert refused.value.detail == refused.value.errors[0].detail == "the code has 6 digits"
+        assert refused.value.verification.id == id
+        assert world.get(id).attempts_left == 5
 
     def test_a_channel_and_a_language_that_are_none(self, world: World) -> None:
         with pytest.raises(InvalidRequest) as refused:

@@ -101,13 +101,14 @@ class Unbound:
     """The check names other bindings than the start did; `bindings` are the record's: "", "s", "c" or "sc"."""
 
     bindings: str
+    row: Row
 
 
 @dataclass(frozen=True, slots=True)
 class OtherLength:
     """The code typed is well-formed but not as long as this verification's."""
 
-    code_length: int
+    row: Row
 
 
 Sent = Row | Refused | Moved | Disabled | Suspicious

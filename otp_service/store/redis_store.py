@@ -123,9 +123,9 @@ class RedisStore:
             arguments += (kid, digest)
         reply = self._line.run("check", keys, arguments)
         if reply[0] == b"unbound":
-            return Unbound(text(reply[1]))
+            return Unbound(text(reply[1]), row(reply[2]))
         if reply[0] == b"length":
-            return OtherLength(int(reply[1]))
+            return OtherLength(row(reply[1]))
         if len(reply) > 4 and reply[3]:
             self._give_back(buckets(text(reply[3])), [text(nonce) for nonce in reply[4]])
         if len(reply) > 5:

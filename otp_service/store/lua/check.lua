@@ -15,10 +15,10 @@ local r = read(k)
 if r[F.client] ~= client then return {'missing'} end
 local again = replay(k, nonce)
 if again then return again end
-local bound = r[F.bindings] or ''
-if bound ~= bindings then return {'unbound', bound} end
-if r[F.code_length] ~= length then return {'length', r[F.code_length]} end
 local status = status_of(k, id, now)
+local bound = r[F.bindings] or ''
+if bound ~= bindings then return {'unbound', bound, snapshot(status, now, r)} end
+if r[F.code_length] ~= length then return {'length', snapshot(status, now, r)} end
 if status ~= 'pending' then return snapshot(status, now, r) end
 local failed = redis.call('GET', k.failed)
 if is_disabled(failed, disable_after) then return {'disabled', snapshot('pending', now, r)} end

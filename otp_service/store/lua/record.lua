@@ -26,6 +26,7 @@ if outcome == 'accepted' then
 elseif outcome ~= 'unknown' then
   put(k, {F.maybe, int((r[F.maybe] or 0) - 1)})
 end
-tell_waiting(k, KEYS[8], r[F.sends])
+-- Where the number itself is refused the send ends now, and whoever waits is told of that.
+if outcome ~= 'rejected' or reason ~= 'number' then tell_waiting(k, KEYS[8], r[F.sends]) end
 write_down(k)
 return 1
