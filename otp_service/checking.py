@@ -6,12 +6,12 @@ from otp_service import snapshot
 from otp_service.brake import Brake
 from otp_service.calls import CheckRequest
 from otp_service.codes import invalid_code
-from otp_service.errors import FieldError, InvalidRequest
+from otp_service.errors import FieldError, InvalidRequest, Problem
 from otp_service.guard import Guard
 from otp_service.idempotency import Done
 from otp_service.keyring import Keyring, VerificationId
 from otp_service.policy import Client, Limits, window_terms
-from otp_service.ports import Approval, Attempt, Disabled, OtherLength, Refused, Store, Unbound
+from otp_service.ports import Approval, Attempt, Disabled, OtherLength, Refused, Row, Store, Unbound
 from otp_service.records import bindings_of
 from otp_service.verification import Verification
 
@@ -46,16 +46,8 @@ class Checking:
             guard=self._guard.approval_terms(),
         )
         result = self._store.check(attempt)
-        if isinstance(result, Unbound):
-            seen = snapshot.verification(self._keyring, id.text, result.row)
-            raise _unbound(result.bindings, request, seen)
-        if isinstance(result, OtherLength):
-            seen = snapshot.verification(self._keyring, id.text, result.row)
-            raise invalid_code(f"the code has {seen.code_length} digits", seen)
-        if isinstance(result, Refused):
-            raise snapshot.rate_limited(self._keyring, id.text, result)
-        if isinstance(result, Disabled):
-            raise snapshot.disabled(self._keyring, id.text, result)
+        if not isinstance(result, Row):
+            raise self._refusal(id, request, result)
         if isinstance(result.guard, Approval):
             self._guard.approved(result.guard)
         done = Done(id.text, result)
@@ -67,6 +59,18 @@ class Checking:
             self._brake.approved(client.name)
             return done
         raise snapshot.ended(snapshot.verification(self._keyring, id.text, done.row))
+
+    def _refusal(
+        self, id: VerificationId, request: CheckRequest, result: Unbound | OtherLength | Refused | Disabled
+    ) -> Problem:
+        if isinstance(result, Refused):
+            return snapshot.rate_limited(self._keyring, id.text, result)
+        if isinstance(result, Disabled):
+            return snapshot.disabled(self._keyring, id.text, result)
+        seen = snapshot.verification(self._keyring, id.text, result.row)
+        if isinstance(result, OtherLength):
+            return invalid_code(f"the code has {seen.code_length} digits", seen)
+        return _unbound(result.bindings, request, seen)
 
     def _digest(self, kid: str, client: Client, id: VerificationId, request: CheckRequest, code: str) -> bytes:
         binding = self._keyring.binding(kid, id.text, client.name, request.session, request.context)

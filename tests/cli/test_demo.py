@@ -212,8 +212,8 @@ def parent_of(pid: int) -> int:
 
 class TestMerging:
     def merged(self, given: config.Tables, tmp_path: Path, **environ: str) -> config.Config:
-        free = Address("127.0.0.1", 8000)
-        own = demo_tables(DemoSecrets.of(tmp_path), free, free, free, "unix:///valkey.sock")
+        free = [Address("127.0.0.1", port) for port in (8000, 8001, 8002)]
+        own = demo_tables(DemoSecrets.of(tmp_path), *free, "unix:///valkey.sock")
         return config.parse(on_top(own, given), environ, tmp_path)
 
     def test_without_a_file_is_a_whole_configuration(self, tmp_path: Path) -> None:
