@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from otp_service.store import (
 )
 from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
+from otp_service.store.lane import Asks
 from otp_service.store.scripts import SCRIPTS, Script, retaining
 from otp_service.texts import Signature
 from otp_service.verification import Verification
@@ -71,6 +73,11 @@ class Server:
     client: redis.Redis
     make_async: Callable[[], redis.asyncio.Redis]
     url: str = ""
+
+    @cached_property
+    def lane(self) -> Asks | None:
+        """One for all that ask this server, as in a process: each keeps connections of its own."""
+        return lane_to(self.client) if self.url else None
 
 
 @dataclass
@@ -183,8 +190,7 @@ class World:
         return self
 
     def _rebuild(self) -> None:
-        lane = lane_to(self.server.client) if self.server.url else None
-        self.store = RedisStore(self.server.client, "otp", self.scripts, lane, self.replica_within)
+        self.store = RedisStore(self.server.client, "otp", self.scripts, self.server.lane, self.replica_within)
         self.findings: list[Finding] = []
         self.ledger = RedisGuard(self.server.client, scripts=self.scripts)
         self.guard = Guard(self.ledger, self.keyring, self.rules.pumping, self.findings.append)
