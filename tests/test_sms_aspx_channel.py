@@ -135,6 +135,26 @@ def test_a_refused_timestamp_is_tried_once_more() -> None:
     assert len(gateway.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("profile", "body", "field"),
+    [
+        ("v2", STALE, "timestamp"),
+        ("seed", http_answer(body=b'{"respCode":"00015"}'), "sendTime"),
+        ("miaodi", http_answer(body=b'{"respCode":"00005"}'), "timestamp"),
+    ],
+)
+def test_the_second_request_bears_another_timestamp_though_no_second_has_passed(
+    profile: str, body: bytes, field: str
+) -> None:
+    with RawGateway(says(body, SUCCESS)) as gateway:
+        chosen = settings(gateway, profile=profile)
+        deliver(chosen)
+    first, second = gateway.forms()
+    assert (first[field], second[field]) == (STAMP, "20120701225213")
+    signature = {"v2": "sign", "miaodi": "sig"}.get(profile)
+    assert signature is None or second[signature] == sign("demo", SECRET, second[field])
+
+
 def test_a_timestamp_refused_twice_is_a_matter_of_configuration() -> None:
     with RawGateway(says(http_answer(body=b'{"respCode":"00005"}'))) as gateway:
         result = deliver(settings(gateway, profile="miaodi"))

@@ -60,7 +60,7 @@ def judge(
     else:
         try:
             leaves = read_leaves(body)
-            finding = _for_number(_overall(leaves), leaves, mobile)
+            finding = _in_whole(_for_number(_overall(leaves), leaves, mobile), leaves)
             task = _task_id(leaves)
         except UnreadableError as error:
             finding = _Finding(UNKNOWN, str(error))
@@ -163,6 +163,13 @@ def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
     if overall.refusal is None and unexplained:
         return _Finding(UNKNOWN, f"accepted, but with failures that don't name our number: {overall.words}")
     return overall
+
+
+def _in_whole(finding: _Finding, leaves: Leaves) -> _Finding:
+    """A failure whose end is missing is none yet: the rest may have held a taskID."""
+    if finding.refusal is None or not leaves.cut:
+        return finding
+    return _Finding(UNKNOWN, f"a failure in an answer that was cut: {finding.words}")
 
 
 def _count(leaves: Leaves, name: str) -> int | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
+from otp_service.channels.sms_aspx.markup import is_whole, plain, text_of
+
 STATUS = ("returnstatus", "returnsms")
 WORDS = ("message", "respdesc", "remark")
 KNOWN = (
@@ -22,13 +24,10 @@ _ROW_CODE = ("respcode", "returnsms", "reason", "respdesc")
 _EDGES = b"\xef\xbb\xbf\0 \t\r\n\f\v"
 _DECLARES = re.compile(r"<!\s*(doctype|entity)", re.IGNORECASE)
 _HTML = re.compile(r"<(html|head|body|script)\b", re.IGNORECASE)
-_DAMAGED_END = re.compile(r";/([A-Za-z]+);")
 # A value that nothing ends was cut by the connection, and may have been longer.
-_LEAF = re.compile(rf"<(?:\w+:)?({'|'.join(KNOWN)})(?:\s[^<>]*)?>([^<]*?)(?=;/\1;|<)", re.IGNORECASE)
-_ROW = re.compile(
-    rf"<({'|'.join(_ROW_NUMBER)})>([^<]*)</\1>\s*<({'|'.join(_ROW_CODE)})>([^<]*)</\3>",
-    re.IGNORECASE,
-)
+_LEAF = re.compile(rf"<({'|'.join(KNOWN)})>([^<]*)(?=<)")
+_ROW = re.compile(rf"<({'|'.join(_ROW_NUMBER)})>([^<]*)</\1>\s*<({'|'.join(_ROW_CODE)})>([^<]*)</\3>")
+_LIST = re.compile(r"<faillist>\s*<(?!/)")
 _MAX_INTEGER_DIGITS = 40
 _NESTED = "(nested)"
 """Stands for a value that has parts of its own: it is there, and it is not one word."""
@@ -47,6 +46,8 @@ class Leaves:
     """(digits of a phone number, its code or reason): per-number results, from failList or from inside taskID."""
     salvaged: bool = False
     """True when the answer was damaged: what is missing may have said otherwise."""
+    cut: bool = False
+    """True when its end is missing as well."""
     from_json: bool = False
 
     def first(self, names: Iterable[str]) -> str:
@@ -195,13 +196,20 @@ def _name(element: ElementTree.Element) -> str:
 
 
 def _salvaged(text: str) -> Leaves:
-    if _HTML.search(text):
+    markup = plain(text)
+    if _HTML.search(markup):
         raise UnreadableError("the answer is a web page")
     try:
-        return _from_tree(ElementTree.fromstring(_DAMAGED_END.sub(r"</\1>", text)), salvaged=True)  # noqa: S314
+        return _from_tree(ElementTree.fromstring(markup), salvaged=True)  # noqa: S314
     except (ElementTree.ParseError, ValueError):
-        rows = [row for found in _ROW.finditer(text) if (row := _row([(found[1], found[2]), (found[3], found[4])]))]
-        rest = _ROW.sub("", text)
-        # A blank here may be the indent before a nested tag.
-        leaves = ((found[1], found[2]) for found in _LEAF.finditer(rest) if found[2].strip())
-        return Leaves(_gather(leaves), rows, salvaged=True)
+        return _from_pieces(markup)
+
+
+def _from_pieces(markup: str) -> Leaves:
+    rows = [_row([(found[1], text_of(found[2])), (found[3], text_of(found[4]))]) for found in _ROW.finditer(markup)]
+    rest = _ROW.sub("", markup)
+    # A blank here may be the indent before a nested tag.
+    pairs = [(found[1], text_of(found[2])) for found in _LEAF.finditer(rest) if found[2].strip()]
+    if _LIST.search(rest):
+        pairs.append(("faillist", _NESTED))
+    return Leaves(_gather(pairs), [row for row in rows if row], salvaged=True, cut=not is_whole(markup))
