@@ -218,6 +218,109 @@ def test_damage_hides_no_evidence_against_what_an_answer_says(leaves: dict[str, 
     assert read_answer(200, body.replace(b"<br>", b""), MOBILE).outcome is Outcome.UNKNOWN
 
 
+REAL_IDS = ["abcdefabcdef", "130850,", "{2e1c571f-6c13-4784-a008-1c4bf6768703}", "130850 ok", "id:130850"]
+
+
+@pytest.mark.parametrize("given_id", REAL_IDS)
+def test_an_id_in_an_odd_dress_is_evidence_that_something_was_taken(given_id: str) -> None:
+    for failure in (
+        {"returnstatus": "Faild", "message": "其他错误"},
+        {"respCode": "00008"},
+        {"respCode": "00005"},
+        {"error": "1005", "remark": "系统繁忙"},
+    ):
+        verdict = judge(200, as_json(taskID=given_id, **failure), MOBILE)
+        assert (verdict.result.outcome, verdict.stale) == (Outcome.UNKNOWN, False)
+    assert read_answer(200, as_json(returnstatus="Faild", message="系统繁忙", taskID="taskID"), MOBILE).outcome is (
+        Outcome.RETRYABLE
+    )
+
+
+OURS_IN_A_LIST = [
+    as_json(
+        respCode="00000",
+        failList=json.dumps([{"phone": "13900139000", "respCode": "00105"}, {"phone": MOBILE, "respCode": "00111"}]),
+    ),
+    as_json(respCode="00000", failList=f"13900139000:00023,{MOBILE}:00111"),
+    as_json(respCode="00000", failList=f"+86{MOBILE} 00111; 13900139000 00023"),
+    as_json(respCode="00000", failList=f"{MOBILE}：号码格式错误"),
+    as_json(respCode="00000", failList=[{"phone": f"0{MOBILE}", "respCode": "00111"}]),
+    as_json(respCode="00000", failList=[{"phone": f"086{MOBILE}", "respCode": "00111"}]),
+    as_json(respCode="00000", failList=[{"phone": f"13900139000,{MOBILE}", "respCode": "00111"}]),
+    b'{"respCode":"00000","failList":{"phone":"13900139000","respCode":"00023","phone":"13800138000","respCode":"00111"}}',
+    xml(
+        returnstatus="Success",
+        taskID=f"<phone>13900139000</phone><returnsms>00023</returnsms><phone>{MOBILE}</phone><returnsms>00111</returnsms>",
+    ),
+    xml(
+        returnstatus="Success",
+        taskID=f"<returnsms>00023</returnsms><phone>13900139000</phone><returnsms>00111</returnsms><phone>{MOBILE}</phone>",
+    ),
+    xml(returnstatus="Success", failList=f"13900139000:00023,{MOBILE}:00111"),
+]
+
+
+@pytest.mark.parametrize("body", OURS_IN_A_LIST, ids=lambda body: body[-60:].decode("latin-1"))
+def test_our_number_is_found_in_every_form_of_a_list(body: bytes) -> None:
+    assert read_answer(200, body, MOBILE).reason is Reason.NUMBER
+    assert read_answer(200, body, "13700137000").outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("code", ["00005", "00015", "sign参数错误"])
+def test_a_number_refused_within_an_accepted_request_calls_for_no_second_one(code: str) -> None:
+    body = as_json(
+        respCode="00000", smsId="2e1c571f6c134784a0081c4bf6768703", failList=[{"phone": MOBILE, "respCode": code}]
+    )
+    verdict = judge(200, body, MOBILE)
+    assert (verdict.result.outcome, verdict.stale) == (Outcome.REJECTED, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [("1", Reason.ACCOUNT), ("2", Reason.ACCOUNT), ("3", Reason.ACCOUNT), ("4", Reason.CONFIG)]
+)
+def test_the_numbers_of_the_xml_error_speak_without_words(error: str, reason: Reason) -> None:
+    body = f"<returnsms><errorstatus><error>{error}</error><remark></remark></errorstatus></returnsms>"
+    assert read_answer(200, body.encode(), MOBILE).reason is reason
+    assert read_answer(200, as_json(error=error, remark=""), MOBILE).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("front", ["\u3000", "\u00a0", "\ufeff", "\ufeff\r\n\u3000"])
+@pytest.mark.parametrize("charset", ["utf-8", "gb18030"])
+def test_blanks_of_every_width_in_front_of_an_answer_are_nothing(front: str, charset: str) -> None:
+    for text in (
+        "<returnsms><returnstatus>Success</returnstatus><message>操作成功</message></returnsms>",
+        '{"respCode":"00000","respDesc":"请求成功"}',
+    ):
+        assert read_answer(200, f"{front}{text}{front}".encode(charset), MOBILE).outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("用戶名或密碼錯誤", Reason.ACCOUNT),
+        ("用戶名或密碼不能為空", Reason.ACCOUNT),
+        ("賬號已過期", Reason.ACCOUNT),
+        ("帳戶已停用", Reason.ACCOUNT),
+        ("IP未授權", Reason.ACCOUNT),
+        ("發送的量大於您當前餘額", Reason.BALANCE),
+        ("餘額不足", Reason.BALANCE),
+        ("號碼格式錯誤", Reason.NUMBER),
+        ("黑名單", Reason.NUMBER),
+        ("包含非法字詞", Reason.CONTENT),
+        ("敏感詞", Reason.CONTENT),
+        ("需要簽名", Reason.CONTENT),
+        ("擴展子號只能是數字", Reason.CONFIG),
+        ("sign參數錯誤", Reason.CONFIG),
+        ("發送頻率過快", Reason.RATE),
+        ("其他錯誤", None),
+        ("不在發送時間段", None),
+    ],
+)
+def test_a_traditional_message_means_what_the_simplified_one_means(message: str, reason: Reason | None) -> None:
+    result = read_answer(200, xml(returnstatus="Faild", message=message), MOBILE)
+    assert (result.reason, result.unmapped) == (reason, False)
+
+
 def test_what_a_comment_hides_is_not_said() -> None:
     hidden = b"<!-- <returnstatus>Success</returnstatus><taskID>1234567</taskID> -->"
     for body in (b"<returnsms>" + hidden + b"<message>x;/message;", b"<returnsms>" + hidden + b" & </returnsms>"):
@@ -273,9 +376,12 @@ def test_a_placeholder_or_our_number_is_no_gateway_id(given_id: str) -> None:
     assert read_answer(200, xml(returnstatus="Success", successCounts="1", taskID=given_id), MOBILE).gateway_id == ""
 
 
-@pytest.mark.parametrize("given_id", ["93390617", "2012084130105446", "2e1c571f6c134784a0081c4bf6768703"])
+@pytest.mark.parametrize(
+    "given_id", ["93390617", "2012084130105446", "2e1c571f6c134784a0081c4bf6768703", "abcdefabcdef"]
+)
 def test_a_gateway_id_is_kept_as_it_was_spelt(given_id: str) -> None:
     assert read_answer(200, as_json(respCode="00000", smsId=given_id), MOBILE).gateway_id == given_id
+    assert read_answer(200, as_json(respCode="00000", smsId=f"{{{given_id}}},"), MOBILE).gateway_id == given_id
 
 
 def test_the_gateways_words_come_without_number_code_secret_or_control_character() -> None:

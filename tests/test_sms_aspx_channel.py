@@ -196,6 +196,23 @@ def test_the_balance_is_asked_with_the_profiles_own_login(profile: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "amount"),
+    [("1,234", "1234"), ("1,234,567.50", "1234567.50"), ("25条", "25"), ("25 條", "25"), ("-3.5元", "-3.5")],
+)
+def test_a_balance_is_a_number_however_it_is_written(given: str, amount: str) -> None:
+    body = OVERAGE.decode().replace("25", given).encode()
+    with RawGateway(says(http_answer(body=body))) as gateway:
+        assert balance(settings(gateway)) == Balance(amount, "预付费")
+
+
+@pytest.mark.parametrize("given", ["1,23", "条", "1 234", "25%"])
+def test_a_balance_that_is_no_number_is_none(given: str) -> None:
+    body = OVERAGE.decode().replace("25", given).encode()
+    with RawGateway(says(http_answer(body=body))) as gateway, pytest.raises(ChannelError):
+        balance(settings(gateway))
+
+
+@pytest.mark.parametrize(
     ("play", "text"),
     [
         (says(http_answer(404)), "HTTP 404"),

@@ -180,6 +180,15 @@ def test_a_damaged_list_says_of_a_row_what_the_whole_one_says(status: str, chang
     assert ask(change(whole))[0][0] == Report("1212", "+8613800138000", False, "DELIVRD")
 
 
+def test_a_list_may_have_a_namespace_and_its_ids_braces() -> None:
+    row = ROW.format(DELIVERED)
+    whole = xml(row.replace("1212", "{1212},")).replace(b"<returnsms>", b"<returnsms xmlns='urn:x'>")
+    assert ask(whole)[0] == [Report("1212", "+8613800138000", True, "DELIVRD")]
+    assert ask(xml(row).replace(b"<", b"<s:").replace(b"<s:/", b"</s:").replace(b"<s:?", b"<?"))[0] == [
+        Report("1212", "+8613800138000", True, "DELIVRD")
+    ]
+
+
 def test_a_row_whose_status_cannot_be_read_is_left_out() -> None:
     body = xml(ROW.format(DELIVERED), ROW.format("<status>20<errorcode>DELIVRD</errorcode>").replace("1212", "1213"))
     assert [row.gateway_id for row in ask(body)[0]] == ["1212"]

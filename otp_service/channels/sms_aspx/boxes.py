@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from otp_service.channels.sms_aspx.forms import MOST_ROWS, mainland_number
-from otp_service.channels.sms_aspx.leaves import UnreadableError, decoded, refuse_declarations
+from otp_service.channels.sms_aspx.leaves import UnreadableError, bare_id, decoded, refuse_declarations
 from otp_service.channels.sms_aspx.markup import plain, text_of
 from otp_service.channels.words import gateway_words
 from otp_service.ports import ChannelError, Reply, Report
@@ -67,7 +67,7 @@ def _delivered(status: str, code: str) -> bool | None:
 
 
 def _id(row: Fields) -> str:
-    given = row.get("taskid", "")
+    given = bare_id(row.get("taskid", ""))
     return given if given.strip("0-") and len(given) <= _LONGEST_ID and given.isprintable() else ""
 
 

@@ -31,7 +31,7 @@ from otp_service.ports import (
     TryResult,
 )
 
-_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_AMOUNT = re.compile(r"(-?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?)\s*[条條元]?")
 
 _STAMP_STEP = 1.0
 """Seconds between two timestamps that differ: they have no finer digits."""
@@ -111,8 +111,8 @@ class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
 
 
 def _balance(leaves: Leaves, form: Form) -> Balance:
-    status, amount = leaves.first(("returnstatus",)).lower(), leaves.first(("overage",))
-    if status not in SUCCESS_WORDS or not _AMOUNT.fullmatch(amount):
+    status, amount = leaves.first(("returnstatus",)).lower(), _AMOUNT.fullmatch(leaves.first(("overage",)))
+    if status not in SUCCESS_WORDS or amount is None:
         words = gateway_words(leaves.first(WORDS), form.secrets)
         raise ChannelError(f"the gateway refused the balance query: {words or 'it gave no reason'}")
-    return Balance(amount, gateway_words(leaves.first(("payinfo",)), form.secrets))
+    return Balance(amount[1].replace(",", ""), gateway_words(leaves.first(("payinfo",)), form.secrets))
