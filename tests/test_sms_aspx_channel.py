@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -178,6 +180,34 @@ def test_silence_is_unknown_at_the_deadline() -> None:
     with RawGateway(lambda line: gateway.wait_for_end(line)) as gateway:
         result = deliver(settings(gateway, deadline=0.3))
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, Reason.TIMEOUT)
+
+
+CUT = "<returnsms><returnstatus>Faild</returnstatus><message>其他错误</message><rema".encode()
+WHOLE = CUT.removesuffix(b"<rema") + b"</returnsms>"
+SQUEEZED = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (http_answer(body=CUT), Outcome.UNKNOWN),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + CUT, Outcome.UNKNOWN),
+        (http_answer(body=gzip.compress(WHOLE)[:-30], headers=SQUEEZED), Outcome.UNKNOWN),
+        (http_answer(body=WHOLE), Outcome.RETRYABLE),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + WHOLE, Outcome.RETRYABLE),
+        (http_answer(body=gzip.compress(WHOLE), headers=SQUEEZED), Outcome.RETRYABLE),
+    ],
+    ids=["cut", "cut, HTTP/1.0", "cut gzip", "whole", "whole, HTTP/1.0", "whole gzip"],
+)
+def test_a_failure_whose_end_was_cut_is_unknown_whoever_cut_it(answer: bytes, outcome: Outcome) -> None:
+    """Retryable would ask the same channel again, which may have sent."""
+
+    def play(line: socket.socket) -> None:
+        line.sendall(answer)
+        line.shutdown(socket.SHUT_WR)
+
+    with RawGateway(play) as gateway:
+        assert deliver(settings(gateway)).outcome is outcome
 
 
 OVERAGE = (
