@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -418,3 +419,34 @@ def test_a_mutated_answer_is_never_accepted_without_evidence(body: bytes, cuts: 
         body = body[:start] + put + body[start + length :]
     if read_answer(200, body, MOBILE).outcome is Outcome.ACCEPTED:
         assert EVIDENCE.search(re.sub(r"<!\[CDATA\[", "", body.decode("gb18030", "replace")))
+
+
+LEAVES = {
+    "returnstatus": ["Success", "Faild"],
+    "message": ["ok", "其他错误", "号码格式错误", "sign参数错误"],
+    "taskID": ["0", "", "130850", "{2e1c571f-6c13-4784-a008-1c4bf6768703}"],
+    "successCounts": ["0", "1", ""],
+}
+DRESSES: list[Callable[[str], str]] = [
+    lambda value: value,
+    lambda value: f"<![CDATA[{value}]]>",
+    lambda value: "".join(f"&#{ord(char)};" for char in value),
+    lambda value: f"<!-- <successCounts>1</successCounts> -->{value}",
+]
+TAGS = ["<{0}>{1}</{0}>", "<{0} a='x'>{1}</{0}>", "<x:{0}>{1}</x:{0}>", "<{0}>{1};/{0};", "<{0}>{1}</{0} "]
+
+
+@hypothesis_settings(deadline=None)
+@given(st.data())
+def test_no_dress_and_no_damage_turns_an_outcome_into_another_than_unknown(data: st.DataObject) -> None:
+    given = {name: data.draw(st.sampled_from(values)) for name, values in LEAVES.items()}
+    tags = [
+        data.draw(st.sampled_from(TAGS)).format(name, data.draw(st.sampled_from(DRESSES))(value))
+        for name, value in given.items()
+    ]
+    odd = f"<returnsms>{''.join(tags)}{data.draw(st.sampled_from(['', '&', '<br>', '<3']))}</returnsms>"
+    plainly, oddly = judge(200, xml(**given), MOBILE), judge(200, odd.encode(), MOBILE)
+    assert oddly.result.outcome in (plainly.result.outcome, Outcome.UNKNOWN)
+    assert oddly.stale <= plainly.stale
+    cut = odd[: data.draw(st.integers(12, len(odd) - len("</returnsms>")))]
+    assert read_answer(200, cut.encode(), MOBILE).outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
