@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import itertools
 import socket
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,10 +138,11 @@ def test_a_body_of_exactly_the_cap_is_whole() -> None:
         assert len(post(f"http://{gateway.host}/")[0].body) == MAX_ANSWER
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP"])
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate"])
 def test_a_gzip_bomb_is_cut_just_over_the_cap(encoding: str) -> None:
     """T60."""
     bomb = gzip.compress(b"0" * 50_000_000)
+    bomb = bomb[10:-8] if encoding == "deflate" else bomb
     with RawGateway(says(http_answer(body=bomb, headers={"Content-Encoding": encoding}))) as gateway:
         assert len(post(f"http://{gateway.host}/")[0].body) == MAX_ANSWER + 1
 
@@ -149,6 +151,20 @@ def test_an_honest_gzip_answer_is_read_though_we_asked_for_none() -> None:
     body = gzip.compress(b"<returnsms/>")
     with RawGateway(says(http_answer(body=body, headers={"Content-Encoding": "gzip"}))) as gateway:
         assert post(f"http://{gateway.host}/")[0].body == b"<returnsms/>"
+
+
+def test_deflate_is_read_with_and_without_zlibs_head() -> None:
+    for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        squeezed = zlib.compressobj(wbits=window)
+        body = squeezed.compress(b"<returnsms/>" * 50) + squeezed.flush()
+        with RawGateway(says(http_answer(body=body, headers={"Content-Encoding": "deflate"}))) as gateway:
+            assert post(f"http://{gateway.host}/")[0].body == b"<returnsms/>" * 50
+
+
+@pytest.mark.parametrize("body", [b"plain", b"<returnsms/>", b'{"respCode":"00000"}', b""])
+def test_deflate_that_is_none_leaves_the_bytes_as_they_are(body: bytes) -> None:
+    with RawGateway(says(http_answer(body=body, headers={"Content-Encoding": "deflate"}))) as gateway:
+        assert post(f"http://{gateway.host}/")[0].body == body
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "nonsense"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -135,6 +137,26 @@ def test_a_refused_timestamp_is_tried_once_more() -> None:
     assert len(gateway.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("profile", "body", "field"),
+    [
+        ("v2", STALE, "timestamp"),
+        ("seed", http_answer(body=b'{"respCode":"00015"}'), "sendTime"),
+        ("miaodi", http_answer(body=b'{"respCode":"00005"}'), "timestamp"),
+    ],
+)
+def test_the_second_request_bears_another_timestamp_though_no_second_has_passed(
+    profile: str, body: bytes, field: str
+) -> None:
+    with RawGateway(says(body, SUCCESS)) as gateway:
+        chosen = settings(gateway, profile=profile)
+        deliver(chosen)
+    first, second = gateway.forms()
+    assert (first[field], second[field]) == (STAMP, "20120701225213")
+    signature = {"v2": "sign", "miaodi": "sig"}.get(profile)
+    assert signature is None or second[signature] == sign("demo", SECRET, second[field])
+
+
 def test_a_timestamp_refused_twice_is_a_matter_of_configuration() -> None:
     with RawGateway(says(http_answer(body=b'{"respCode":"00005"}'))) as gateway:
         result = deliver(settings(gateway, profile="miaodi"))
@@ -160,6 +182,34 @@ def test_silence_is_unknown_at_the_deadline() -> None:
     assert (result.outcome, result.reason) == (Outcome.UNKNOWN, Reason.TIMEOUT)
 
 
+CUT = "<returnsms><returnstatus>Faild</returnstatus><message>其他错误</message><rema".encode()
+WHOLE = CUT.removesuffix(b"<rema") + b"</returnsms>"
+SQUEEZED = {"Content-Encoding": "gzip"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (http_answer(body=CUT), Outcome.UNKNOWN),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + CUT, Outcome.UNKNOWN),
+        (http_answer(body=gzip.compress(WHOLE)[:-30], headers=SQUEEZED), Outcome.UNKNOWN),
+        (http_answer(body=WHOLE), Outcome.RETRYABLE),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + WHOLE, Outcome.RETRYABLE),
+        (http_answer(body=gzip.compress(WHOLE), headers=SQUEEZED), Outcome.RETRYABLE),
+    ],
+    ids=["cut", "cut, HTTP/1.0", "cut gzip", "whole", "whole, HTTP/1.0", "whole gzip"],
+)
+def test_a_failure_whose_end_was_cut_is_unknown_whoever_cut_it(answer: bytes, outcome: Outcome) -> None:
+    """Retryable would ask the same channel again, which may have sent."""
+
+    def play(line: socket.socket) -> None:
+        line.sendall(answer)
+        line.shutdown(socket.SHUT_WR)
+
+    with RawGateway(play) as gateway:
+        assert deliver(settings(gateway)).outcome is outcome
+
+
 OVERAGE = (
     "<returnsms><returnstatus>Sucess</returnstatus><message></message><payinfo>预付费</payinfo>"
     "<overage>25</overage><sendTotal>320</sendTotal></returnsms>"
@@ -173,6 +223,23 @@ def test_the_balance_is_asked_with_the_profiles_own_login(profile: str) -> None:
     assert gateway.targets()[0].endswith("?action=overage")
     assert gateway.forms()[0]["action"] == "overage"
     assert "mobile" not in gateway.forms()[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "amount"),
+    [("1,234", "1234"), ("1,234,567.50", "1234567.50"), ("25条", "25"), ("25 條", "25"), ("-3.5元", "-3.5")],
+)
+def test_a_balance_is_a_number_however_it_is_written(given: str, amount: str) -> None:
+    body = OVERAGE.decode().replace("25", given).encode()
+    with RawGateway(says(http_answer(body=body))) as gateway:
+        assert balance(settings(gateway)) == Balance(amount, "预付费")
+
+
+@pytest.mark.parametrize("given", ["1,23", "条", "1 234", "25%"])
+def test_a_balance_that_is_no_number_is_none(given: str) -> None:
+    body = OVERAGE.decode().replace("25", given).encode()
+    with RawGateway(says(http_answer(body=body))) as gateway, pytest.raises(ChannelError):
+        balance(settings(gateway))
 
 
 @pytest.mark.parametrize(

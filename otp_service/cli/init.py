@@ -18,6 +18,7 @@ from otp_service.cli.output import print_json
 from otp_service.cli.private_files import write_private
 from otp_service.cli.secrets import new_key_id, new_secret
 from otp_service.cli.typed import program
+from otp_service.config.protocols.sms_aspx import speaks_gbk
 from otp_service.default_texts import DEFAULT_TEXTS
 
 SIMULATOR = "http://127.0.0.1:8025/sms.aspx"
@@ -121,6 +122,7 @@ def _document(answers: Answers, key_hash: str) -> str:
         fingerprint_key=new_secret(),
         purposes="".join(f'[purposes.{name}]\nlocale = "{answers.locale}"\n' for name in config.BUILT_IN_PURPOSES),
         messages="".join(f"[messages.{name}]\n{answers.locale} = {quoted['text']}\n" for name in texted),
+        encoding="gbk" if speaks_gbk(answers.url) else "utf-8",
         position="rear" if answers.profile == "huaxin" else "front",
         key_hash=key_hash,
     )
@@ -163,6 +165,7 @@ name = "primary"
 protocol = "sms_aspx"
 url = $url
 profile = $profile
+encoding = "$encoding"
 userid = $userid
 account = $account
 password = $password

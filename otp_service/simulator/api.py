@@ -92,8 +92,8 @@ class Api:
         """Messages, newest first. With `wait`, the answer comes as soon as there is one, or empty after that time."""
         loop = asyncio.get_running_loop()
         until = loop.time() + ask.number("wait", 0, MAX_WAIT)
-        mobile = known_as(ask.query.get("mobile", ""))
-        after, limit = ask.number("after", 0, 10**18), ask.number("limit", _LIMIT, _MAX_LIMIT)
+        mobile = _mobile(ask)
+        after, limit = ask.number("after", 0, 10**18), _limit(ask)
         text = ask.query.get("q", "").strip().lower()
         while True:
             found = self._inbox.find(mobile=mobile, after=after, text=text, limit=limit)
@@ -117,7 +117,7 @@ class Api:
 
     async def log(self, ask: Ask) -> Reply:
         """What was refused and why, newest first."""
-        after, limit = ask.number("after", 0, 10**18), ask.number("limit", _LIMIT, _MAX_LIMIT)
+        after, limit = ask.number("after", 0, 10**18), _limit(ask)
         newest = [refusal for refusal in reversed(self._inbox.refusals) if refusal.id > after]
         return json_reply({"refusals": [refusal.as_json() for refusal in newest[:limit]]})
 
@@ -195,6 +195,22 @@ def _id(ask: Ask) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         raise BadRequestError(404, "an id is a whole number")
     return int(text)
+
+
+def _mobile(ask: Ask) -> str:
+    """Empty where none is asked for. What is no number must not become a question for everybody's messages."""
+    given = ask.query.get("mobile", "")
+    mobile = known_as(given)
+    if given.strip() and not mobile:
+        raise BadRequestError(400, "mobile must be a phone number")
+    return mobile
+
+
+def _limit(ask: Ask) -> int:
+    limit = ask.number("limit", _LIMIT, _MAX_LIMIT)
+    if limit == 0:
+        raise BadRequestError(400, "limit must be at least 1")
+    return limit
 
 
 def _done() -> Response:

@@ -29,11 +29,12 @@ class Form:
 def read(request: Request, charsets: tuple[str, ...], *, miaodi: bool = False) -> Form:
     """Read the fields of a request. What the body says wins over the query; the first of equal names wins.
 
-    `charsets` are tried in turn, strictly, for each value; a `charset` in the Content-Type is tried alone.
+    `charsets` are tried in turn, strictly, for each value; a `charset` in the Content-Type is tried alone, but for a
+    path of one charset other than UTF-8: who wrote to that one in UTF-8 has mistaken the address.
     """
     content_type = request.header(b"content-type")
     declared = _parameter(content_type, "charset").lower()
-    if declared in {"gbk", "gb2312", "gb18030", "utf-8", "utf8"}:
+    if "utf-8" in charsets and declared in {"gbk", "gb2312", "gb18030", "utf-8", "utf8"}:
         charsets = ("utf-8",) if declared.startswith("utf") else ("gbk",)
     raw: dict[str, bytes] = {}
     for name, value in _pairs(request, content_type):

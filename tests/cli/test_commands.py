@@ -197,6 +197,24 @@ class TestInit:
         assert loaded.messages == {name: {"en": "{{ code }} is it"} for name in config.BUILT_IN_PURPOSES}
         assert loaded.purposes["signup"].locale == "en"
 
+    @pytest.mark.parametrize("path", ["/smsGBK.aspx", "/v2smsGBK.aspx"])
+    def test_writes_gbk_for_an_address_that_says_so(self, command: Command, path: str) -> None:
+        """Such a gateway reads UTF-8 as rubbish, and says that a signature is missing."""
+        command(
+            "init",
+            "--yes",
+            "--url",
+            f"https://sms.example.com{path}",
+            "--account",
+            "a",
+            "--password",
+            "b",
+            "--signature",
+            "今信科技",
+        )
+        assert config.load(Path("otp.toml"), {}).channels[0].charset == "gbk"
+        assert 'encoding = "gbk"' in Path("otp.toml").read_text()
+
     def test_writes_nothing_that_could_not_start(self, command: Command) -> None:
         """The fault is said, and no file is left."""
         command("init", "--yes", "--text", "no code in here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -166,6 +166,46 @@ def test_of_a_damaged_list_the_whole_rows_are_taken(cut: int) -> None:
     assert len(ask(xml(ROW.format(DELIVERED), ROW.format(DELIVERED))[:-cut])[0]) in (1, 2)
     row = json.dumps({"mobile": "13800138000", "taskid": "1", "status": "10"})
     assert len(ask(f'{{"error":"1","statusbox":[{row},{row}'.encode()[:-cut])[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "status", ["<status><![CDATA[20]]></status>", "<status type='x'>20</status>", "<Status>&#50;0</Status>"]
+)
+@pytest.mark.parametrize(
+    "change", [lambda whole: whole[:-30], lambda whole: whole.replace(b"01</extno>", b"A&B</extno>")]
+)
+def test_a_damaged_list_says_of_a_row_what_the_whole_one_says(status: str, change: Callable[[bytes], bytes]) -> None:
+    whole = xml(ROW.format(status + "<errorcode>DELIVRD</errorcode>"), ROW.format(DELIVERED))
+    assert ask(whole)[0][0] == Report("1212", "+8613800138000", False, "DELIVRD")
+    assert ask(change(whole))[0][0] == Report("1212", "+8613800138000", False, "DELIVRD")
+
+
+def test_a_list_may_have_a_namespace_and_its_ids_braces() -> None:
+    row = ROW.format(DELIVERED)
+    whole = xml(row.replace("1212", "{1212},")).replace(b"<returnsms>", b"<returnsms xmlns='urn:x'>")
+    assert ask(whole)[0] == [Report("1212", "+8613800138000", True, "DELIVRD")]
+    assert ask(xml(row).replace(b"<", b"<s:").replace(b"<s:/", b"</s:").replace(b"<s:?", b"<?"))[0] == [
+        Report("1212", "+8613800138000", True, "DELIVRD")
+    ]
+
+
+def test_a_row_whose_status_cannot_be_read_is_left_out() -> None:
+    body = xml(ROW.format(DELIVERED), ROW.format("<status>20<errorcode>DELIVRD</errorcode>").replace("1212", "1213"))
+    assert [row.gateway_id for row in ask(body)[0]] == ["1212"]
+
+
+def test_a_refusal_with_a_bare_ampersand_is_a_refusal() -> None:
+    with pytest.raises(ChannelError, match="A&B"):
+        ask(b"<returnsms><errorstatus><error>1</error><remark>A&B</remark></errorstatus></returnsms>")
+
+
+@pytest.mark.parametrize("content", ["<![CDATA[退订]]>", "&#36864;&#35746;", "&#x9000;订", "退<!-- -->订"])
+@pytest.mark.parametrize("cut", [0, 1, 20])
+def test_a_reply_reads_the_same_in_a_cut_list(content: str, cut: int) -> None:
+    """An opt-out that is lost goes on being written to."""
+    fields = f"<mobile>13800138000</mobile><taskid>7</taskid><content>{content}</content><extno>01</extno>"
+    body = xml(*[f"<callbox>{fields}</callbox>"] * 2)
+    assert ask(body[: len(body) - cut], "replies")[0][0] == Reply("+8613800138000", "退订", "7", "01")
 
 
 def test_a_reply_tells_who_and_what_and_to_which_port_number() -> None:

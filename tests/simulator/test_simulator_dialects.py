@@ -76,6 +76,15 @@ def test_a_declared_charset_is_believed_and_held_strictly(simulator: Simulator) 
     assert leaves(sent)["message"] == "content解析错误"
 
 
+def test_a_path_of_gbk_reads_gbk_whatever_is_declared(simulator: Simulator) -> None:
+    """A client that says UTF-8, and has mistaken the path, must learn it here and not from its first customer."""
+    kind = {"content-type": f"{FORM}; charset=utf-8"}
+    sent = simulator.http.post("/smsGBK.aspx", data=simulator.fields(), headers=kind)
+    assert b"Faild" in sent.content
+    sent = simulator.http.post("/smsGBK.aspx", content=gbk_form(simulator.fields()), headers=kind)
+    assert b"Success" in sent.content
+
+
 def test_text_in_the_wrong_charset_is_refused_not_guessed(simulator: Simulator) -> None:
     fields = simulator.fields(**signed())
     answer = simulator.http.post("/v2sms.aspx", content=gbk_form(fields), headers={"content-type": FORM})

@@ -51,7 +51,17 @@ def _decoded(raw: bytes, encoding: str, most: int) -> bytes:
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, most + 1)
     except zlib.error:
+        return _inflated(raw, most) if encoding.lower() == "deflate" else raw
+
+
+def _inflated(raw: bytes, most: int) -> bytes:
+    """RFC 9110, 8.4.1.2: some leave out zlib's head. Any bytes begin to make sense then; these must end so as well."""
+    unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        body = unpacking.decompress(raw, most + 1)
+    except zlib.error:
         return raw
+    return body if len(body) > most or (unpacking.eof and not unpacking.unused_data) else raw
 
 
 def _retry_after(value: str, now: float) -> float | None:

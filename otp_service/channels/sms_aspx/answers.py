@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from otp_service.channels.http import MAX_ANSWER, HttpAnswer
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, Rule, by_status, refused, succeeded
 from otp_service.channels.sms_aspx import rules
-from otp_service.channels.sms_aspx.leaves import STATUS, WORDS, Leaves, UnreadableError, read_leaves
+from otp_service.channels.sms_aspx.leaves import STATUS, WORDS, Leaves, UnreadableError, bare_id, read_leaves
 from otp_service.channels.words import gateway_words
 from otp_service.ports import Outcome, TryResult
 
 _CODE = re.compile(r"[0-9]{5}|0000")
 _COUNT = re.compile(r"(-?[0-9]{1,9})(\.0+)?")
 # 6 to 19 digits, hex or a UUID; some say 0, -1 or a nil UUID where there is none, or repeat the field's name.
-_TASK_ID = re.compile(r"(?=.*[1-9])[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+_TASK_ID = re.compile(r"(?=.*[1-9])[0-9A-Za-z][0-9A-Za-z-]{0,63}|(?=.*[A-Fa-f])[0-9A-Fa-f]{8,64}")
+_IDS = ("taskid", "smsid")
+_PREFIXES = ("", "0", "86", "086", "0086")
+"""Before our number, where an answer names it."""
 _ASKED = 1
 
 
@@ -60,7 +63,7 @@ def judge(
     else:
         try:
             leaves = read_leaves(body)
-            finding = _for_number(_overall(leaves), leaves, mobile)
+            finding = _in_whole(_for_number(_overall(leaves), leaves, mobile), leaves)
             task = _task_id(leaves)
         except UnreadableError as error:
             finding = _Finding(UNKNOWN, str(error))
@@ -109,7 +112,14 @@ def _by_code(code: str, leaves: Leaves, words: str) -> _Finding:
     if not _CODE.fullmatch(code):
         return _Finding(UNKNOWN, f"a respCode that no document has: {words}")
     rule = rules.RESP_CODES.get(code)
+    if rule and _tempts(rule) and _was_taken(leaves):
+        return _Finding(UNKNOWN, f"{_named(code)} with a count or taskID: {words}")
     return _Finding(rule or CONFIG, f"{_named(code)} {words}", unmapped=rule is None)
+
+
+def _tempts(rule: Rule) -> bool:
+    """Whether the same channel would be asked again."""
+    return rule.stale or rule.outcome is Outcome.RETRYABLE
 
 
 def _success(leaves: Leaves, words: str) -> _Finding:
@@ -130,9 +140,16 @@ def _ok(leaves: Leaves, words: str) -> _Finding:
 
 
 def _failure(leaves: Leaves, words: str) -> _Finding:
-    if (_count(leaves, "successcounts") or 0) > 0 or _task_id(leaves):
+    if _was_taken(leaves):
         return _Finding(UNKNOWN, f"failure with a count or taskID: {words}")
     return _by_text(words)
+
+
+def _was_taken(leaves: Leaves) -> bool:
+    """Evidence against a failure is taken from less than evidence for a success: an id within other words will do."""
+    words = re.findall("[0-9A-Za-z]{6,}", " ".join(leaves.values.get(name, "") for name in _IDS))
+    given = _task_id(leaves) or next(filter(_TASK_ID.fullmatch, words), "")
+    return bool(given) or (_count(leaves, "successcounts") or 0) > 0
 
 
 def _by_text(words: str) -> _Finding:
@@ -143,26 +160,45 @@ def _by_text(words: str) -> _Finding:
 def _by_error(leaves: Leaves, words: str) -> _Finding:
     """The family's other form of failure, `error` and `remark`; JSON's 1 is a success of some other call."""
     error = leaves.values.get("error", "")
-    readable = error.isascii() and error.isdigit() and error.strip("0") and words
-    if not readable or (leaves.from_json and error == "1") or _task_id(leaves):
+    known = None if leaves.from_json else rules.XML_ERRORS.get(error)
+    readable = error.isascii() and error.isdigit() and error.strip("0") and (words or known)
+    if not readable or (leaves.from_json and error == "1") or _was_taken(leaves):
         return _Finding(UNKNOWN, f"the answer has no status that we know: {words}")
-    rule = rules.by_message(words) or (None if leaves.from_json else rules.XML_ERRORS.get(error))
+    rule = rules.by_message(words) or known
     return _Finding(rule or CONFIG, words, unmapped=rule is None)
 
 
 def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
     """The answer's word on our own number, where it has one, goes before its word on the whole request."""
-    ours = {code for number, code in leaves.rows if number in (mobile, f"86{mobile}", f"0086{mobile}")}
+    ours = {code for number, code in leaves.rows if number in [prefix + mobile for prefix in _PREFIXES]}
     if len(ours) > 1:
         raise UnreadableError("the answer says two things about our number")
     for code in ours - rules.SUCCESS_CODES:
-        return _by_code(code, leaves, "") if _CODE.fullmatch(code) else _by_text(code)
+        return _final(_of_row(code))
     failed = _count(leaves, "failcount")
     listed = leaves.values.get("faillist", "") not in ("", "[]")
     unexplained = not ours and (leaves.rows or failed or listed)
     if overall.refusal is None and unexplained:
         return _Finding(UNKNOWN, f"accepted, but with failures that don't name our number: {overall.words}")
     return overall
+
+
+def _of_row(code: str) -> _Finding:
+    # The taskID beside it is that of the whole request, and says nothing of our number.
+    return _by_code(code, Leaves(), "") if _CODE.fullmatch(code) else _by_text(code)
+
+
+def _final(finding: _Finding) -> _Finding:
+    """The request was read, timestamp and all, when a single number was refused: another one would send again."""
+    rule = finding.refusal
+    return replace(finding, refusal=rule._replace(stale=False)) if rule else finding
+
+
+def _in_whole(finding: _Finding, leaves: Leaves) -> _Finding:
+    """A failure whose end is missing is none yet: the rest may have held a taskID."""
+    if finding.refusal is None or not leaves.cut:
+        return finding
+    return _Finding(UNKNOWN, f"a failure in an answer that was cut: {finding.words}")
 
 
 def _count(leaves: Leaves, name: str) -> int | None:
@@ -174,8 +210,8 @@ def _count(leaves: Leaves, name: str) -> int | None:
 
 def _task_id(leaves: Leaves) -> str:
     """The gateway's id of the message; empty for the placeholders that stand where there is none."""
-    given = leaves.first(("taskid", "smsid"))
-    return given if _TASK_ID.fullmatch(given) else ""
+    given = (bare_id(leaves.values.get(name, "")) for name in _IDS)
+    return next((one for one in given if _TASK_ID.fullmatch(one)), "")
 
 
 def _named(code: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from otp_service.channels.sms_aspx.forms import MOST_ROWS, mainland_number
-from otp_service.channels.sms_aspx.leaves import UnreadableError, decoded, refuse_declarations
+from otp_service.channels.sms_aspx.leaves import UnreadableError, bare_id, decoded, refuse_declarations
+from otp_service.channels.sms_aspx.markup import plain, text_of
 from otp_service.channels.words import gateway_words
 from otp_service.ports import ChannelError, Reply, Report
 
@@ -27,7 +28,7 @@ _END = {"10": True, "DELIVRD": True, "20": False, "UNDELIV": False}
 _DONE_IN_JSON = frozenset({"0", "1", ""})
 _OPENING = rf"<(?:{STATUSES}|{CALLS})>"
 # No row reaches over the next one's beginning: a list of rows that never end would be read once for each of them.
-_XML_ROW = re.compile(rf"<({STATUSES}|{CALLS})>((?:(?!{_OPENING}).)*?)</\1>", re.DOTALL | re.IGNORECASE)
+_XML_ROW = re.compile(rf"<({STATUSES}|{CALLS})>((?:(?!{_OPENING}).)*?)</\1>", re.DOTALL)
 _XML_LEAF = re.compile(r"<(\w+)>([^<]*)</\1>")
 _JSON_ROW = re.compile(r"\{[^{}\[\]]*\}")
 _LONGEST_ID = 64
@@ -66,7 +67,7 @@ def _delivered(status: str, code: str) -> bool | None:
 
 
 def _id(row: Fields) -> str:
-    given = row.get("taskid", "")
+    given = bare_id(row.get("taskid", ""))
     return given if given.strip("0-") and len(given) <= _LONGEST_ID and given.isprintable() else ""
 
 
@@ -113,26 +114,41 @@ def _from_xml(text: str, kind: str) -> Sequence[Fields]:
     refuse_declarations(text)
     try:
         # No DTD gets this far, and the size is capped.
-        root = ElementTree.fromstring(text)  # noqa: S314
+        return _from_tree(ElementTree.fromstring(text), kind)  # noqa: S314
     except (ElementTree.ParseError, ValueError):
-        return _or_unreadable([_leaves(found[2]) for found in _XML_ROW.finditer(text) if found[1].lower() == kind])
-    if root.tag.lower() != "returnsms":
+        return _salvaged(plain(text), kind)
+
+
+def _salvaged(markup: str, kind: str) -> Sequence[Fields]:
+    try:
+        return _from_tree(ElementTree.fromstring(markup), kind)  # noqa: S314
+    except (ElementTree.ParseError, ValueError):
+        found = [_leaves(row[2]) for row in _XML_ROW.finditer(markup) if row[1] == kind]
+        return _or_unreadable([row for row in found if row])
+
+
+def _from_tree(root: ElementTree.Element, kind: str) -> Sequence[Fields]:
+    if _name(root) != "returnsms":
         raise UnreadableError("the answer is no list of this family")
-    rows = [row for row in root.iter() if row.tag.lower() == kind]
-    if (
-        not rows
-        and (refusal := next((one for one in root.iter() if one.tag.lower() == "errorstatus"), None)) is not None
-    ):
+    rows = [row for row in root.iter() if _name(row) == kind]
+    refusal = next((one for one in root.iter() if _name(one) == "errorstatus"), None)
+    if not rows and refusal is not None:
         raise _refused(_of(refusal).get("remark", ""))
     return [_of(row) for row in rows]
 
 
 def _of(row: ElementTree.Element) -> Fields:
-    return {leaf.tag.lower(): (leaf.text or "").strip() for leaf in row}
+    return {_name(leaf): (leaf.text or "").strip() for leaf in row}
 
 
-def _leaves(text: str) -> Fields:
-    return {found[1].lower(): found[2].strip() for found in _XML_LEAF.finditer(text)}
+def _name(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2].lower()
+
+
+def _leaves(markup: str) -> Fields:
+    """Nothing of a row whose status can't be read: without one its errorcode would speak."""
+    found = {leaf[1]: text_of(leaf[2]) for leaf in _XML_LEAF.finditer(markup)}
+    return found if "status" in found or "<status>" not in markup else {}
 
 
 def _or_unreadable(rows: Sequence[Fields]) -> Sequence[Fields]:

@@ -31,7 +31,10 @@ from otp_service.ports import (
     TryResult,
 )
 
-_AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_AMOUNT = re.compile(r"(-?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]+)?)\s*[条條元]?")
+
+_STAMP_STEP = 1.0
+"""Seconds between two timestamps that differ: they have no finer digits."""
 
 
 class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
@@ -46,10 +49,13 @@ class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
             )
         ends = asyncio.get_running_loop().time() + self.deadline
         settings = replace(self._settings, extno=message.extno) if message.extno else self._settings
-        verdict = await self._try(settings, mobile, message.text, ends)
+        now = self._clock()
+        verdict = await self._try(settings, mobile, message.text, now, ends)
         if verdict.stale and asyncio.get_running_loop().time() < ends:
             # The timestamp was refused before the message was looked at: a second request sends no second SMS.
-            verdict = await self._try(settings, mobile, message.text, ends)
+            # At least the next second, for the first one's is spent; gateways allow for minutes either way.
+            fresh = max(self._clock(), now + _STAMP_STEP)
+            verdict = await self._try(settings, mobile, message.text, fresh, ends)
         return verdict.result
 
     async def balance(self) -> Balance:
@@ -74,9 +80,9 @@ class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
     def read_push(self, push: Push, now: float) -> Sequence[Report]:
         return read_family_push(push, self._settings.report_secret, now)
 
-    async def _try(self, settings: SmsAspxSettings, mobile: str, text: str, ends: float) -> Verdict:
+    async def _try(self, settings: SmsAspxSettings, mobile: str, text: str, now: float, ends: float) -> Verdict:
         try:
-            form = send_form(settings, mobile, text, self._clock())
+            form = send_form(settings, mobile, text, now)
         except UnicodeEncodeError:
             detail = f"the text holds a character that {self._settings.encoding} lacks"
             return Verdict(TryResult(Outcome.REJECTED, Reason.CONTENT, detail))
@@ -105,8 +111,8 @@ class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
 
 
 def _balance(leaves: Leaves, form: Form) -> Balance:
-    status, amount = leaves.first(("returnstatus",)).lower(), leaves.first(("overage",))
-    if status not in SUCCESS_WORDS or not _AMOUNT.fullmatch(amount):
+    status, amount = leaves.first(("returnstatus",)).lower(), _AMOUNT.fullmatch(leaves.first(("overage",)))
+    if status not in SUCCESS_WORDS or amount is None:
         words = gateway_words(leaves.first(WORDS), form.secrets)
         raise ChannelError(f"the gateway refused the balance query: {words or 'it gave no reason'}")
-    return Balance(amount, gateway_words(leaves.first(("payinfo",)), form.secrets))
+    return Balance(amount[1].replace(",", ""), gateway_words(leaves.first(("payinfo",)), form.secrets))

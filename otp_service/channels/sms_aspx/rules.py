@@ -44,11 +44,16 @@ _MESSAGES = (
 _LONGEST_MESSAGE = 500
 """Characters looked at: the patterns take quadratic time on a text made to hurt them."""
 MESSAGES = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), rule) for pattern, rule in _MESSAGES)
+_SIMPLIFIED = str.maketrans(
+    "戶碼帳賬號為爲錯誤餘額費頻過時間單權參數擴詞關鍵簽籤沒",
+    "户码帐账号为为错误余额费频过时间单权参数扩词关键签签没",
+)
+"""The Traditional characters of the words above."""
 
 
 def by_message(text: str) -> Rule | None:
-    """The rule for a failure's text; None when no rule knows it."""
-    start = text[:_LONGEST_MESSAGE]
+    """The rule for a failure's text, Simplified or Traditional; None when no rule knows it."""
+    start = text[:_LONGEST_MESSAGE].translate(_SIMPLIFIED)
     return next((rule for pattern, rule in MESSAGES if pattern.search(start)), None)
 
 
