@@ -78,6 +78,10 @@ class ChannelState:
     balance: str = ""
     """As the gateway said it; "" when it never did."""
     balance_at: int = 0
+    lately: Sequence[str] = ()
+    """What its latest calls came to, at most ten, the newest first: each `outcome:reason`."""
+    lately_at: int = 0
+    """When the newest of them ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from otp_service.store.sky import standing
 
 MOST_PAUSES = 100
 """Of sends, beside those of channels."""
-_SAID = ("words", "words_at", "balance", "balance_at", "paused_at", "paused_by")
+_SAID = ("words", "words_at", "balance", "balance_at", "paused_at", "paused_by", "lately", "lately_at")
 
 
 class RedisOperations:
@@ -227,10 +227,19 @@ def _pauses(now: int, held: Mapping[bytes, bytes]) -> Iterator[Pause]:
 
 
 def _channel(name: str, stands: Any, said: Sequence[bytes | None], figures: Any) -> tuple[ChannelState, Pause]:
-    words, words_at, balance, balance_at, paused_at, paused_by = [text(value or b"") for value in said]
+    words, words_at, balance, balance_at, paused_at, paused_by, lately, lately_at = [text(one or b"") for one in said]
     stand = standing(stands[2])
-    outcomes, p50, p95 = in_the_last_hour(figures)
-    state = ChannelState(name, stand, outcomes, p50, p95, words, int(words_at or 0), balance, int(balance_at or 0))
+    state = ChannelState(
+        name,
+        stand,
+        *in_the_last_hour(figures),
+        words=words,
+        words_at=int(words_at or 0),
+        balance=balance,
+        balance_at=int(balance_at or 0),
+        lately=tuple(lately.split()),
+        lately_at=int(lately_at or 0),
+    )
     return state, Pause(f"channel:{name}", stand.paused_until, int(paused_at or 0), paused_by)
 
 
