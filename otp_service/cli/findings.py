@@ -35,6 +35,8 @@ class Finding:
     level: Level
     about: str
     text: str
+    came_to: str = ""
+    """Of a real send, in words for the audit trail: they hold no number, and nothing of the gateway's own."""
 
 
 def of_config(config: Config) -> Iterator[Finding]:
@@ -143,14 +145,15 @@ def of_real_send(config: Config, channel: ChannelSection, number: str) -> Iterat
     try:
         to = parse_recipient(number, config.service.default_region)
     except InvalidRecipient as error:
-        yield Finding(Level.FAIL, about, error.detail)
+        yield Finding(Level.FAIL, about, error.detail, "not sent, as that is no number")
         return
     result = asyncio.run(_deliver(channel, _sample(config, channel, to.e164)))
     said = f"{result.outcome} by the gateway: {result.detail}".rstrip(": ")
     if result.outcome is Outcome.ACCEPTED:
-        yield Finding(Level.OK, about, f"{said}; look whether it arrives at {to.mask}")
+        yield Finding(Level.OK, about, f"{said}; look whether it arrives at {to.mask}", str(result.outcome))
     else:
-        yield Finding(Level.FAIL, about, f"{said} ({result.reason})")
+        why = f" ({result.reason})" if result.reason else ""
+        yield Finding(Level.FAIL, about, f"{said}{why}", f"{result.outcome}{why}")
 
 
 def _version(facts: ServerFacts) -> Finding:
