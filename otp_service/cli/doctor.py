@@ -13,6 +13,7 @@ from otp_service.cli.findings import Finding, Level
 from otp_service.cli.operating import installation
 from otp_service.cli.options import config_option, json_option
 from otp_service.cli.output import print_json
+from otp_service.cli.text_findings import of_texts
 from otp_service.cli.typed import as_typed
 from otp_service.config import Config
 from otp_service.errors import ConfigError
@@ -52,7 +53,7 @@ def _examine(path: Path | None, number: str | None, channel: str | None) -> Iter
     yield from findings.of_redis(loaded)
     for entry in loaded.channels:
         yield from findings.of_channel(entry)
-        yield from findings.of_texts(loaded, entry)
+        yield from of_texts(loaded, entry)
     if loaded.challenge:
         yield from findings.of_challenge(loaded.challenge)
     if number:

@@ -100,12 +100,6 @@ def of_redis(config: Config) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "redis AOF", mend)
 
 
-def of_texts(config: Config, channel: ChannelSection) -> Iterator[Finding]:
-    for purpose, sizes in config.texts()[channel.name].parts.items():
-        shown = ", ".join(f"{locale} {size.parts} ({size.units} {size.encoding})" for locale, size in sizes.items())
-        yield Finding(Level.OK, f"texts of {purpose} on {channel.name}", f"SMS each: {shown}")
-
-
 def of_channel(channel: ChannelSection) -> Iterator[Finding]:
     about = f"channel {channel.name}"
     address = urlsplit(str(getattr(channel, "url", "")))
