@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import takewhile
 
-from otp_service.cli.operating import ago
+from otp_service.cli.operating import ago, span
 from otp_service.config import Config
 from otp_service.ports import ChannelState, Installation, Outcome, Reason
 
@@ -14,6 +14,8 @@ FEW = 3
 """Failures in a row that are no chance."""
 MANY = 10
 """As many as are kept: a row of them says something of the channel even where each seems to be of its number."""
+UNTOLD_MS = 600_000
+"""Two questions for a balance, and more for reports: one that fails alone is no news."""
 DAY_MS = 86_400_000
 """Older calls say nothing of now. At night a service may send once in hours: it is told of the last refusal still."""
 _OF_THE_ACCOUNT = {
@@ -38,6 +40,12 @@ def channel_troubles(config: Config, seen: Installation) -> Iterator[str]:
     for channel in seen.channels:
         yield from _refusal(channel, seen.now)
         yield from _balance(channel, lowest.get(channel.name))
+        for one in channel.untold:
+            if seen.now - one.since >= UNTOLD_MS:
+                yield (
+                    f"{channel.name} has not told its {one.what} for {span(seen.now - one.since)} (“{one.words}”): "
+                    "mend its address and credentials, or what the gateway allows them to ask for"
+                )
 
 
 def _nobody_sends(seen: Installation) -> bool:

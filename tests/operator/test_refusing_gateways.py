@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from otp_service import config
-from otp_service.cli.channel_troubles import DAY_MS, channel_troubles
+from otp_service.cli.channel_troubles import DAY_MS, UNTOLD_MS, channel_troubles
 from otp_service.ports import (
     ChannelState,
     Installation,
@@ -16,6 +16,7 @@ from otp_service.ports import (
     Reason,
     Standing,
     TryResult,
+    Untold,
 )
 from tests.test_config import read
 from tests.test_config import tables as of_config
@@ -102,6 +103,13 @@ def test_words_stand_beside_the_refusal_that_they_are_of() -> None:
     refusing = replace(channel("rejected:account"), words="用户名或密码错误", words_at=NOW - 60_000)
     assert "(“用户名或密码错误”)" in troubles(refusing, WELL)[0]
     assert "“" not in troubles(replace(refusing, words_at=1), WELL)[0]
+
+
+def test_what_is_not_told_for_long_is_a_trouble() -> None:
+    """A question that fails once is none."""
+    untold = [Untold("reports", NOW - UNTOLD_MS, "密码错误"), Untold("balance", NOW - UNTOLD_MS + 1, "密码错误")]
+    [line] = troubles(replace(WELL, untold=untold))
+    assert line.startswith("backup has not told its reports for 10 min (“密码错误”): mend its address")
 
 
 def test_the_latest_calls_of_a_channel_are_kept_the_newest_first(world: World) -> None:
