@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Literal
@@ -25,6 +25,7 @@ __all__ = [
     "check_text",
     "count_parts",
     "minutes_left",
+    "other_times",
     "pick_locale",
     "valid_locale",
 ]
@@ -36,6 +37,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CHINESE_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "兩": 2}
 _MINUTES = re.compile(
     r"(?:(\d+)[ -]?(?:分|분|min(?:ute[ns]?|utos?|s)?\b)|([一二两兩三四五六七八九十]+)分[钟鐘])", re.IGNORECASE
+)
+_HOURS_AND_SECONDS = re.compile(
+    r"(\d+|[半一二两兩三四五六七八九十]+)[ -]?[个個]?"
+    r"(?:(小[时時]|(?:hours?|h)(?![a-z]))|秒|(?:seconds?|secs?|s)(?![a-z]))",
+    re.IGNORECASE,
 )
 _HOST = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # Google's SMS Retriever: the first 11 characters of a base64 SHA-256, in a message of at most 140 bytes.
@@ -113,6 +119,16 @@ def _check_minutes(text: Text, variables: Mapping[str, str], ttl: int, where: st
             )
 
 
+def other_times(text: Text, variables: Mapping[str, str], ttl: int) -> Iterator[str]:
+    """What the text says in hours or seconds and is not `ttl` (seconds): a promise most often, or "again in 60 s"."""
+    words = unicodedata.normalize("NFKC", text.fill(_BLANK, _BLANK, variables))
+    for found in _HOURS_AND_SECONDS.finditer(words):
+        number, hours = found.groups()
+        value = int(number) if number.isdigit() else 0.5 if number == "半" else _chinese_number(number)
+        if value * (3600 if hours else 1) != ttl:
+            yield found[0]
+
+
 def _chinese_number(numeral: str) -> int:
     """十 = 10, 十五 = 15, 三十 = 30."""
     tens, ten, units = numeral.rpartition("十")
@@ -165,16 +181,20 @@ class Catalogue:
         """`configured` and `own` (the channel's): purpose → locale → source. Raises `ConfigError` naming the text."""
         self._configured = _parsed(configured, where)
         self._own = _parsed(own or {}, own_where)
-        self._left_out: dict[str, frozenset[str]] = {}
+        self._left_out: dict[str, Mapping[str, str]] = {}
 
     def texts(self, purpose: str) -> dict[str, Text]:
         """Every text that may go out for `purpose`, by locale."""
         if own := self._own.get(purpose):
             return own
-        left_out = self._left_out.get(purpose, frozenset())
+        left_out = self.left_out(purpose)
         built_in = _built_in(purpose if purpose in DEFAULT_TEXTS else GENERIC)
         offered = {locale: text for locale, text in built_in.items() if locale not in left_out}
         return offered | self._configured.get(purpose, {})
+
+    def left_out(self, purpose: str) -> Mapping[str, str]:
+        """Locales of the built-in texts that `check` found this channel unable to carry, and why."""
+        return self._left_out.get(purpose, {})
 
     def text(self, purpose: str, locale: str | None, default_locale: str) -> Text:
         """The text for a person who asked for `locale`. Never fails: some text always fits."""
@@ -194,13 +214,15 @@ class Catalogue:
             locale for locale, text in self.texts(purpose).items() if text is self.text(purpose, None, default_locale)
         }
         parts: dict[str, Parts] = {}
+        left_out: dict[str, str] = {}
         for locale, text in self.texts(purpose).items():
             try:
                 parts[locale] = check(text)
-            except ConfigError:
+            except ConfigError as error:
                 if locale in needed:
                     raise
-        self._left_out[purpose] = frozenset(self.texts(purpose).keys() - parts.keys())
+                left_out[locale] = str(error)
+        self._left_out[purpose] = left_out
         return parts
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 import otp_service.cli.lean as lean
+import otp_service.cli.output as output
 import otp_service.cli.typed as typed
 from otp_service import __version__
 from otp_service.errors import OtpServiceError
@@ -58,9 +59,13 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command. Exits 0, 1 (it failed: one line of `error: …` on stderr a fault) or 2 (called wrongly)."""
+    """Run one command. Exits 0, 1 (it failed: one line of `error: …` on stderr a fault) or 2 (called wrongly).
+
+    130 where it was interrupted, 141 where nobody reads on: what a shell says of SIGINT and SIGPIPE.
+    """
     try:
-        status = cli.main(arguments, prog_name=typed.program(), standalone_mode=False)
+        with output.printing():
+            status = cli.main(arguments, prog_name=typed.program(), standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
@@ -69,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_report(f"{error.format_message().rstrip('.')}{hint}", 2))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_report("interrupted", 130))
+    except output.StdoutLost as error:
+        sys.exit(141 if error.is_unread else _report(str(error), 1))
     except click.ClickException as error:
         sys.exit(_report(error.format_message(), error.exit_code))
     except OtpServiceError as error:
@@ -77,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _report(text: str, status: int) -> int:
-    for line in typed.as_typed(text).splitlines():
-        click.echo(f"error: {line}", err=True)
+    try:
+        for line in typed.as_typed(text).splitlines():
+            click.echo(f"error: {line}", err=True)
+    except OSError:  # the status says it
+        output.print_nowhere(sys.stderr)
     return status

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from otp_service import wiring
+from otp_service.audit import DONE, FAILED
 from otp_service.cli import findings
 from otp_service.cli.acting import acting, reason_option
 from otp_service.cli.findings import Finding, Level
@@ -24,6 +26,7 @@ from otp_service.cli.output import print_json
 from otp_service.config import Config
 from otp_service.config.channel import ChannelSection
 from otp_service.ports import StoreDown
+from otp_service.wiring import Doing
 
 
 @click.group()
@@ -90,31 +93,36 @@ def test(name: str, number: str | None, reason: str, config_path: Path | None, a
     else:
         known_channel(loaded, name)
         chosen = [channel for channel in loaded.channels if channel.name == name]
-    _write_down(loaded, chosen, number, reason)
-    found = []
-    for channel in chosen:
-        for finding in _tested(loaded, channel.name, number):
-            found.append(finding)
-            if not as_json:
-                click.echo(f"{finding.level:<4} {finding.about}: {finding.text}")
+    found: list[Finding] = []
+    with _written_down(loaded, chosen, number, reason) as doing:
+        for channel in chosen:
+            found += findings.of_real_send(loaded, channel, number) if number else findings.of_channel(channel)
+            doing.outcome = _came_to(found)
+    # After it is written down: a stdout that takes nothing undoes no send.
+    for finding in () if as_json else found:
+        click.echo(f"{finding.level:<4} {finding.about}: {finding.text}")
     if as_json:
         print_json([{"level": one.level, "about": one.about, "text": one.text} for one in found])
     return 1 if any(one.level is Level.FAIL for one in found) else 0
 
 
-def _write_down(config: Config, chosen: Sequence[ChannelSection], number: str | None, reason: str) -> None:
+@contextmanager
+def _written_down(config: Config, chosen: Sequence[ChannelSection], number: str | None, reason: str) -> Iterator[Doing]:
     """A test needs no Redis, and is what one asks for when Redis is down as well: then it goes on unrecorded."""
     name = "channels.test.send" if number else "channels.test"
-    try:
-        with acting(config, name, " ".join(channel.name for channel in chosen), reason):
-            pass
-    except StoreDown:
-        warn("redis: it does not answer, so the audit trail does not have this test")
+    with ExitStack() as stack:
+        try:
+            doing = stack.enter_context(acting(config, name, " ".join(channel.name for channel in chosen), reason))
+        except StoreDown:
+            warn("redis: it does not answer, so the audit trail does not have this test")
+            doing = Doing()
+        yield doing
 
 
-def _tested(config: Config, name: str, number: str | None) -> Iterator[Finding]:
-    [channel] = [channel for channel in config.channels if channel.name == name]
-    return findings.of_real_send(config, channel, number) if number else findings.of_channel(channel)
+def _came_to(found: Sequence[Finding]) -> str:
+    """`done` where at least one is well: `done: send by primary: accepted; send by backup: rejected (account)`."""
+    each = "; ".join(f"{one.about}: {one.came_to or one.level.lower()}" for one in found)
+    return f"{FAILED if all(one.level is Level.FAIL for one in found) else DONE}: {each}"
 
 
 def _say(data: dict[str, object], text: str, as_json: bool) -> None:

@@ -10,8 +10,10 @@ import click
 
 from otp_service.cli import findings
 from otp_service.cli.findings import Finding, Level
-from otp_service.cli.options import config_option, json_option, load_config
+from otp_service.cli.operating import installation
+from otp_service.cli.options import config_option, json_option
 from otp_service.cli.output import print_json
+from otp_service.cli.text_findings import of_texts
 from otp_service.cli.typed import as_typed
 from otp_service.config import Config
 from otp_service.errors import ConfigError
@@ -40,7 +42,7 @@ def doctor(config_path: Path | None, number: str | None, channel: str | None, as
 
 def _examine(path: Path | None, number: str | None, channel: str | None) -> Iterator[Finding]:
     try:
-        loaded = load_config(path)
+        loaded = installation(path)
     except ConfigError as error:
         yield from (Finding(Level.FAIL, "config", line) for line in str(error).splitlines())
         return
@@ -51,7 +53,7 @@ def _examine(path: Path | None, number: str | None, channel: str | None) -> Iter
     yield from findings.of_redis(loaded)
     for entry in loaded.channels:
         yield from findings.of_channel(entry)
-        yield from findings.of_texts(loaded, entry)
+        yield from of_texts(loaded, entry)
     if loaded.challenge:
         yield from findings.of_challenge(loaded.challenge)
     if number:

@@ -35,6 +35,8 @@ class Finding:
     level: Level
     about: str
     text: str
+    came_to: str = ""
+    """Of a real send, in words for the audit trail: they hold no number, and nothing of the gateway's own."""
 
 
 def of_config(config: Config) -> Iterator[Finding]:
@@ -98,12 +100,6 @@ def of_redis(config: Config) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "redis AOF", mend)
 
 
-def of_texts(config: Config, channel: ChannelSection) -> Iterator[Finding]:
-    for purpose, sizes in config.texts()[channel.name].parts.items():
-        shown = ", ".join(f"{locale} {size.parts} ({size.units} {size.encoding})" for locale, size in sizes.items())
-        yield Finding(Level.OK, f"texts of {purpose} on {channel.name}", f"SMS each: {shown}")
-
-
 def of_channel(channel: ChannelSection) -> Iterator[Finding]:
     about = f"channel {channel.name}"
     address = urlsplit(str(getattr(channel, "url", "")))
@@ -143,14 +139,15 @@ def of_real_send(config: Config, channel: ChannelSection, number: str) -> Iterat
     try:
         to = parse_recipient(number, config.service.default_region)
     except InvalidRecipient as error:
-        yield Finding(Level.FAIL, about, error.detail)
+        yield Finding(Level.FAIL, about, error.detail, "not sent, as that is no number")
         return
     result = asyncio.run(_deliver(channel, _sample(config, channel, to.e164)))
     said = f"{result.outcome} by the gateway: {result.detail}".rstrip(": ")
     if result.outcome is Outcome.ACCEPTED:
-        yield Finding(Level.OK, about, f"{said}; look whether it arrives at {to.mask}")
+        yield Finding(Level.OK, about, f"{said}; look whether it arrives at {to.mask}", str(result.outcome))
     else:
-        yield Finding(Level.FAIL, about, f"{said} ({result.reason})")
+        why = f" ({result.reason})" if result.reason else ""
+        yield Finding(Level.FAIL, about, f"{said}{why}", f"{result.outcome}{why}")
 
 
 def _version(facts: ServerFacts) -> Finding:

@@ -14,7 +14,7 @@ from otp_service import wiring
 from otp_service.api_keys import ClientKeys, id_of, new_key
 from otp_service.cli.acting import acting, reason_option
 from otp_service.cli.operating import installation, moment, redis_must_answer, who
-from otp_service.cli.options import config_option, json_option, load_config
+from otp_service.cli.options import config_option, json_option
 from otp_service.cli.output import print_json, print_rows
 from otp_service.cli.typed import as_typed
 from otp_service.config import Config
@@ -148,7 +148,7 @@ def _what_is_left(id: str, owners: Mapping[str, str], act: _Act) -> Iterator[str
 @json_option
 def token_key(client: str, config_path: Path | None, as_json: bool) -> None:
     """Print the keys with which CLIENT can check its tokens offline: kid, purpose, base64."""
-    loaded = load_config(config_path)
+    loaded = installation(config_path)
     found = next((entry for entry in loaded.clients if entry.name == client), None)
     if found is None:
         known = ", ".join(entry.name for entry in loaded.clients) or "none"

@@ -17,13 +17,21 @@ DEFAULT_FILE = "otp.toml"
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
-config_option: Callable[[Any], Any] = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    envvar="OTP_CONFIG",
-    help=f"The configuration; else $OTP_CONFIG, else ./{DEFAULT_FILE} where there is one, else the environment alone.",
-)
+
+def _config_option(at_last: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        envvar="OTP_CONFIG",
+        help=f"The configuration; else $OTP_CONFIG, else ./{DEFAULT_FILE} where there is one, else {at_last}.",
+    )
+
+
+config_option: Callable[[Any], Any] = _config_option("the environment alone, else the running demo")
+"""Of whoever looks at an installation, or acts on it: read it by `operating.installation`."""
+own_config_option: Callable[[Any], Any] = _config_option("the environment alone")
+"""Of a process that is itself part of the installation: read it by `load_config`."""
 
 
 def load_config(path: Path | None) -> config.Config:

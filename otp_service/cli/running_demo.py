@@ -1,6 +1,6 @@
 """How commands find the demo: a file of this user's (0600) that lives as long as it, one for each demo.
 
-`send` and `check` need its address and key; `status`, `trace`, `channels` and `sends` its whole configuration.
+`send` and `check` need its address and key; what looks at it, or acts on it, its whole configuration.
 """
 
 from __future__ import annotations

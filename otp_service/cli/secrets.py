@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from otp_service.cli.options import DEFAULT_FILE, config_option, json_option, load_config
+from otp_service.cli.options import DEFAULT_FILE, json_option, load_config, own_config_option
 from otp_service.cli.output import print_json
 from otp_service.cli.typed import as_typed
 from otp_service.config.key_material import KEY_BYTES, WEBHOOK_PREFIX
@@ -59,7 +59,7 @@ def new(webhook: bool, as_json: bool) -> None:
 
 
 @secrets.command()
-@config_option
+@own_config_option
 @json_option
 def rotate(config_path: Path | None, as_json: bool) -> None:
     """Print how to change secret_keys without refusing anybody, with a fresh key."""

@@ -15,7 +15,7 @@ from otp_service import metrics, wiring
 from otp_service.cli.addresses import is_free
 from otp_service.cli.admin_server import serve_admin, shared_admin_address
 from otp_service.cli.api_server import GRACE_SECONDS, ApiServer, Draining
-from otp_service.cli.options import config_option, meant, warn, warn_about
+from otp_service.cli.options import meant, own_config_option, warn, warn_about
 from otp_service.cli.processes import leave_no_core
 from otp_service.cli.reloading import Asked, Reloader, Site, Source, keep_up
 from otp_service.cli.server_check import server_is_fit, watch_server
@@ -34,7 +34,7 @@ ends that.
 
 
 @click.command()
-@config_option
+@own_config_option
 @click.option("--threads", type=click.IntRange(1, 64), default=THREADS, show_default=True, help="Requests at a time.")
 def serve(config_path: Path | None, threads: int) -> int:
     """Run the API. More processes: start it more than once behind a balancer. SIGHUP reads the configuration anew."""

@@ -34,11 +34,7 @@ def print_tables(config: Config, shown: Seen) -> None:
         ("waiting", "oldest", "later", "dead letters"),
         [(str(queue.depth), span(queue.oldest_ms), str(queue.later), str(queue.dead))],
     )
-    print_section(
-        "channel",
-        ("name", "state", "score", "last hour", "p50", "p95", "balance", "latest complaint", "when"),
-        [_channel_words(channel, now) for channel in seen.channels],
-    )
+    _print_channels(seen.channels, now)
     print_section(
         "pause",
         ("what", "until", "since", "by"),
@@ -51,6 +47,19 @@ def print_tables(config: Config, shown: Seen) -> None:
     )
     _print_pumped(shown.pumped, config.pumping.mode, now)
     print_section("unknown", ("not in these tables",), [(one,) for one in shown.unknown])
+
+
+def _print_channels(channels: Sequence[ChannelState], now: int) -> None:
+    print_section(
+        "channel",
+        ("name", "state", "score", "last hour", "p50", "p95", "balance", "latest complaint", "when"),
+        [_channel_words(channel, now) for channel in channels],
+    )
+    print_section(
+        "untold",
+        ("channel", "what", "why", "since"),
+        [(channel.name, one.what, one.words, ago(one.since, now)) for channel in channels for one in channel.untold],
+    )
 
 
 def _print_pumped(pumped: Sequence[Pumped], mode: str, now: int) -> None:
@@ -158,6 +167,7 @@ def _channel(channel: ChannelState, now: int) -> dict[str, Any]:
         "balance_at": moment(channel.balance_at),
         "words": channel.words,
         "words_at": moment(channel.words_at),
+        "untold": [{"what": one.what, "words": one.words, "since": moment(one.since)} for one in channel.untold],
     }
 
 

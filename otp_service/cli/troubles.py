@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
+from otp_service.cli.channel_troubles import channel_troubles
 from otp_service.cli.operating import span, until
 from otp_service.cli.seen import Seen
 from otp_service.config import Config
-from otp_service.ports import ChannelState, HookState, Installation
+from otp_service.ports import HookState
 from otp_service.store.facts import ServerFacts
 
 OLD_MS = 30_000
@@ -40,7 +40,7 @@ def troubles(config: Config, shown: Seen) -> Iterator[str]:
             f"a send has waited for {age}: start more workers with `otp-service worker`, or hold back what floods it "
             "with `otp-service sends pause --country CN`"
         )
-    yield from _channels(config, seen)
+    yield from channel_troubles(config, seen)
     for one in shown.full.hindrances:
         whose = f"client {one.client}" if one.client else "all clients"
         yield (
@@ -54,24 +54,6 @@ def troubles(config: Config, shown: Seen) -> Iterator[str]:
 def _redis(config: Config, facts: ServerFacts) -> Iterator[str]:
     for lack in facts.troubles(config.redis.durability, config.redis.allow_eviction):
         yield f"Redis: {lack.text}"
-
-
-def _channels(config: Config, seen: Installation) -> Iterator[str]:
-    all_are_known = len(seen.channels) == len(config.channels)
-    if seen.channels and all_are_known and all(channel.standing.blocked_until(seen.now) for channel in seen.channels):
-        yield (
-            "every channel is out of order or paused: see the gateways' words above, then "
-            "`otp-service channels test NAME`; a pause ends with `otp-service channels resume NAME`"
-        )
-    lowest = {channel.name: channel.balance_low for channel in config.channels}
-    for channel in seen.channels:
-        yield from _balance(channel, lowest.get(channel.name))
-
-
-def _balance(channel: ChannelState, lowest: float | None) -> Iterator[str]:
-    with suppress(ValueError):  # not every gateway says it as a number
-        if lowest is not None and channel.balance and float(channel.balance) < lowest:
-            yield f"the balance of {channel.name} is {channel.balance}, below {lowest:g}: top up the account"
 
 
 def _webhook(hook: HookState) -> Iterator[str]:

@@ -13,7 +13,7 @@ import click
 from otp_service import metrics, wiring
 from otp_service.cli.admin_server import serve_admin, shared_admin_address
 from otp_service.cli.lean import collect_seldom
-from otp_service.cli.options import config_option, meant, warn_about
+from otp_service.cli.options import meant, own_config_option, warn_about
 from otp_service.cli.processes import leave_no_core
 from otp_service.cli.reloading import Asked, Reloader, Site, Source, keep_up
 from otp_service.cli.server_check import server_is_fit, watch_server
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@config_option
+@own_config_option
 def worker(config_path: Path | None) -> int:
     """Run the delivery worker. More of them share the work. SIGHUP reads the configuration anew."""
     source = Source(meant(config_path), os.environ)

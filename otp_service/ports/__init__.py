@@ -60,6 +60,7 @@ from otp_service.ports.operations import (
     RecipientLimits,
     Tally,
     TooManyPauses,
+    Untold,
     WorkerSign,
 )
 from otp_service.ports.outbox import (
@@ -207,6 +208,7 @@ __all__ = [
     "TryResult",
     "TurnedAway",
     "Unbound",
+    "Untold",
     "Verdict",
     "View",
     "Wish",

@@ -62,6 +62,16 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """What a gateway is asked for and does not tell."""
+
+    what: str
+    """`balance`, `reports` or `replies`."""
+    since: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelState:
     """How a channel stands now, and what it did in the last hour (the last six spans of ten minutes)."""
 
@@ -78,6 +88,11 @@ class ChannelState:
     balance: str = ""
     """As the gateway said it; "" when it never did."""
     balance_at: int = 0
+    lately: Sequence[str] = ()
+    """What its latest calls came to, at most ten, the newest first: each `outcome:reason`."""
+    lately_at: int = 0
+    """When the newest of them ended."""
+    untold: Sequence[Untold] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from otp_service.ports import (
     RecipientLimits,
     StoreDown,
     TooManyPauses,
+    Untold,
     WorkerSign,
 )
 from otp_service.store import common_limits
@@ -33,6 +34,7 @@ from otp_service.store.figures import in_the_last_hour, spans
 from otp_service.store.keys import Keys
 from otp_service.store.parts import Ask, Replies, in_parts, of_partitions
 from otp_service.store.redis_presence import SILENT_MS
+from otp_service.store.redis_watch import UNTOLD
 from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
@@ -40,7 +42,8 @@ from otp_service.store.sky import standing
 
 MOST_PAUSES = 100
 """Of sends, beside those of channels."""
-_SAID = ("words", "words_at", "balance", "balance_at", "paused_at", "paused_by")
+_SAID = ("words", "words_at", "balance", "balance_at", "paused_at", "paused_by", "lately", "lately_at")
+_ASKED_FOR = ("balance", "reports", "replies")
 
 
 class RedisOperations:
@@ -90,7 +93,7 @@ class RedisOperations:
     def _channel(self, name: str, recent: Sequence[int]) -> Ask:
         def ask(pipeline: Any) -> None:
             self._ask(pipeline, "standing", self._keys.channel(name))
-            pipeline.hmget(self._keys.channel(name), *_SAID)
+            pipeline.hmget(self._keys.channel(name), *_SAID, *(f"{UNTOLD}{what}" for what in _ASKED_FOR))
             for span in recent:
                 pipeline.hgetall(self._keys.figures(name, span))
 
@@ -227,11 +230,30 @@ def _pauses(now: int, held: Mapping[bytes, bytes]) -> Iterator[Pause]:
 
 
 def _channel(name: str, stands: Any, said: Sequence[bytes | None], figures: Any) -> tuple[ChannelState, Pause]:
-    words, words_at, balance, balance_at, paused_at, paused_by = [text(value or b"") for value in said]
+    words, words_at, balance, balance_at, paused_at, paused_by, lately, lately_at, *untold = [
+        text(one or b"") for one in said
+    ]
     stand = standing(stands[2])
-    outcomes, p50, p95 = in_the_last_hour(figures)
-    state = ChannelState(name, stand, outcomes, p50, p95, words, int(words_at or 0), balance, int(balance_at or 0))
+    state = ChannelState(
+        name,
+        stand,
+        *in_the_last_hour(figures),
+        words=words,
+        words_at=int(words_at or 0),
+        balance=balance,
+        balance_at=int(balance_at or 0),
+        lately=tuple(lately.split()),
+        lately_at=int(lately_at or 0),
+        untold=tuple(_untold(untold)),
+    )
     return state, Pause(f"channel:{name}", stand.paused_until, int(paused_at or 0), paused_by)
+
+
+def _untold(kept: Sequence[str]) -> Iterator[Untold]:
+    for what, one in zip(_ASKED_FOR, kept, strict=True):
+        if one:
+            since, _, words = one.partition(" ")
+            yield Untold(what, int(since), words)
 
 
 def _room_at(nth: Sequence[tuple[bytes, float]], window: Window) -> int:

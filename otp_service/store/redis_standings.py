@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from otp_service.masking import fit_to_keep
-from otp_service.ports import Call, Change, Sky, Standing, TryResult
+from otp_service.ports import Call, Change, Outcome, Sky, Standing, TryResult
 from otp_service.store.figures import span_of
 from otp_service.store.keys import Keys
 from otp_service.store.sky import noted, read_sky
@@ -43,10 +43,10 @@ class RedisStandings:
 
 
 def _said(result: TryResult | None) -> tuple[int, str, str]:
-    """How long the gateway wants to be left alone, the figure that it counts for, and its words where they complain."""
+    """How long the gateway wants to be left alone, the figure that it counts for, and its words where it complains."""
     if result is None:
         return 0, "", ""
     reason = result.reason.value if result.reason else ""
     label = f"{result.outcome.value}:{reason}" + (":unmapped" if result.unmapped else "")
     rest = round((result.retry_after or 0) * 1000) if result.overloaded else 0
-    return rest, label, fit_to_keep(result.detail) if result.reason else ""
+    return rest, label, "" if result.outcome is Outcome.ACCEPTED else fit_to_keep(result.detail)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
+from otp_service.masking import fit_to_keep
 from otp_service.ports import Account
 from otp_service.store.keys import Keys
 from otp_service.store.rows import text
@@ -23,6 +25,10 @@ class RedisLeases:
         await self._trips.script("lease", [self._keys.lease(name)], [holder, 0])
 
 
+UNTOLD = "untold:"
+"""Fields of a channel's hash, by what is asked for: since when it is not told, and why."""
+
+
 class RedisAccounts:
     """In each channel's hash, beside its standing."""
 
@@ -39,3 +45,9 @@ class RedisAccounts:
 
     async def note(self, channel: str, balance: str, is_low: bool) -> None:
         await self._trips.script("balance", [self._keys.channel(channel)], [balance, int(is_low)])
+
+    async def untold(self, channel: str, what: str, words: str) -> None:
+        key, field = self._keys.channel(channel), f"{UNTOLD}{what}"
+        # By the worker's clock: it decides nothing.
+        since = f"{round(time.time() * 1000)} {fit_to_keep(words)}"
+        await self._trips.command(*(("HSET", key, field, since) if words else ("HDEL", key, field)))

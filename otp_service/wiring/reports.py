@@ -44,6 +44,7 @@ def build_listeners(config: Config, channels: Sequence[Channel], tools: Tools) -
     members: dict[str, Member] = {}
     log = store.RedisReportLog(tools.trips, config.redis.prefix)
     leases = store.RedisLeases(tools.trips, config.redis.prefix)
+    accounts = store.RedisAccounts(tools.trips, config.redis.prefix)
     sections = {section.name: section for section in config.channels}
     for channel in channels:
         section = sections[channel.name]
@@ -54,6 +55,7 @@ def build_listeners(config: Config, channels: Sequence[Channel], tools: Tools) -
                 log,
                 tools.standings,
                 leases,
+                accounts,
                 tools.holder,
                 section.report_interval,
                 alone=not isinstance(channel, OwnRows),
@@ -63,7 +65,6 @@ def build_listeners(config: Config, channels: Sequence[Channel], tools: Tools) -
     actor = Actor(log, tools.outbox, tools.standings, tools.keyring)
     members["reports"] = Rounds("reports", actor.step)
     watched = [Watched(channel, sections[channel.name].balance_low) for channel in channels]
-    accounts = store.RedisAccounts(tools.trips, config.redis.prefix)
     watch = BalanceWatch(watched, accounts, leases, tools.events, tools.holder)
     members["balance"] = Rounds("balance", watch.step, watch.leave)
     return members

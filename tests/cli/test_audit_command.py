@@ -100,8 +100,25 @@ class TestWhatIsWrittenDown:
         operator("channels", "test", "primary")
         assert written(operator)[0] == ("channels.test", "primary", "begun")
 
+        assert written(operator)[1] == ("channels.test", "primary", "failed")
+
         operator("channels", "test", "primary", **NOWHERE)
         assert "the audit trail does not have this test" in operator.err
+
+    def test_is_what_a_real_message_came_to(self, operator: Operator) -> None:
+        """Which is not what was asked for; without the number."""
+        gateways = {"OTP_CHANNELS__PRIMARY__URL": "http://127.0.0.1:1/sms.aspx"}
+        for number in ("123", "13800138000"):
+            operator("channels", "test", "primary", number, **gateways)
+            assert operator.status == 1
+
+        assert [act["outcome"] for act in operator.json("audit")] == [
+            "begun",
+            "failed: send by primary: not sent, as that is no number",
+            "begun",
+            "failed: send by primary: retryable (network)",
+        ]
+        assert "13800138000" not in operator("audit")
 
 
 class TestAudit:

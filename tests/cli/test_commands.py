@@ -22,6 +22,38 @@ from tests.cli.conftest import Command
 from tests.cli.processes import environment
 
 
+def ended(stdout: int | None, *arguments: str) -> tuple[int, str]:
+    """Status and stderr of a command whose stdout is that, or is closed before it starts."""
+    closed = {"preexec_fn": lambda: os.close(1)} if stdout is None else {"stdout": stdout}
+    program = [sys.executable, "-m", "otp_service.cli", *arguments]
+    done = subprocess.run(program, env=environment(), stderr=subprocess.PIPE, text=True, check=False, **closed)  # type: ignore[call-overload]
+    return done.returncode, done.stderr
+
+
+class TestItsOutput:
+    """Four processes, as what happens at the end of an interpreter is of it."""
+
+    def test_that_finds_no_room_is_one_line(self) -> None:
+        with open("/dev/full", "w") as full:
+            assert ended(full.fileno(), "keys", "new", "shop", "--json") == (
+                1, "error: stdout: No space left on device\n"
+            )  # fmt: skip
+
+    def test_that_is_closed_is_one_line(self) -> None:
+        """Whoever wants none says `>/dev/null`."""
+        assert ended(None, "keys", "new", "shop", "--json") == (1, "error: stdout: Bad file descriptor\n")
+
+    @pytest.mark.parametrize("arguments", [["keys", "new", "shop"], ["--help"]])
+    def test_whose_reader_has_gone_ends_as_by_sigpipe(self, arguments: list[str]) -> None:
+        """`status | head -1`: in silence, and not by the 1 of what needs a hand."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            assert ended(writer, *arguments) == (141, "")
+        finally:
+            os.close(writer)
+
+
 class TestCallingIt:
     def test_help_names_every_command_and_imports_none(self) -> None:
         """`--help` must be fast, so nothing heavy is imported for it."""

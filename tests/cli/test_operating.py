@@ -434,13 +434,18 @@ class TestTheDemo:
             assert command.status == 0
             command("sends", "pause", "--country", "GB", **here)
             assert len(rows(command("status", **here), "pause")) == 2
+            assert "ok   client demo: 1 active keys" in command("doctor", **here)
+            assert "FAIL" not in command("doctor", **here)
+            assert command("keys", "token-key", "demo", **here).count("\n") == 3
+            assert command.status == 0
 
+    @pytest.mark.parametrize("asked", ["status", "doctor", "keys token-key demo"])
     def test_that_does_not_run_is_said_with_the_way_out(
-        self, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: str
     ) -> None:
         """`--config`, for a real installation."""
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-        command("status")
+        command(*asked.split())
         assert command.status == 1
         assert command.err == "error: no demo is running; start `otp-service demo`, or give --config\n"
 

@@ -12,11 +12,12 @@ from prometheus_client import REGISTRY
 
 from otp_service import metrics
 from otp_service.cli import COMMANDS, cli
+from otp_service.cli.channel_troubles import channel_troubles
 from otp_service.cli.troubles import troubles
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
-TROUBLES = Path(troubles.__code__.co_filename).read_text("utf-8")
+TROUBLES = "".join(Path(one.__code__.co_filename).read_text("utf-8") for one in (troubles, channel_troubles))
 TYPED = sorted(set(re.findall(r"`otp-service ([^`]+)`", RUNBOOK + TROUBLES)))
 
 

@@ -76,7 +76,7 @@ class Desk:
 
     def poller(self, channel: TalkingGateway, **more: Any) -> Poller:
         ear = more.pop("ear", None) or self.ear(channel.name)
-        return Poller(channel, ear, self.log, self.standings, self.leases, self.holder, **more)
+        return Poller(channel, ear, self.log, self.standings, self.leases, self.accounts, self.holder, **more)
 
     def watch(self, *watched: Watched) -> BalanceWatch:
         return BalanceWatch(watched, self.accounts, self.leases, self.events, self.holder, first_seconds=0.0)

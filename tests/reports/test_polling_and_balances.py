@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,6 +111,46 @@ def test_a_gateway_that_gives_no_reports_is_said_to_once_a_minute(world: World) 
     with capture_logs() as logs:
         at_a_desk(world, work)
     assert [line["error"] for line in logs] == ["密码错了"]
+
+
+def untold(world: World, channel: str = "primary") -> list[tuple[str, str]]:
+    [seen] = world.operations.look([channel]).channels
+    assert all(one.since > 0 for one in seen.untold)
+    return [(one.what, one.words) for one in seen.untold]
+
+
+def test_an_operator_sees_that_no_reports_are_told_until_they_are(world: World) -> None:
+    """Masked, as all that gateways say."""
+    gateway = TalkingGateway(said=[ChannelError("密码错了 13800138000"), [], ChannelError("密码错了")])
+    shown = []
+
+    async def work(desk: Desk) -> None:
+        poller = desk.poller(gateway, alone=False)
+        for _ in range(3):
+            await poller.step()
+            shown.append(untold(world))
+
+    at_a_desk(world, work)
+    assert shown == [[("reports", "密码错了 ****")], [], [("reports", "密码错了")]]
+
+
+def test_what_another_worker_found_meanwhile_is_not_taken_for_known(world: World) -> None:
+    """Who has lost the lease says anew what it finds when it has it again."""
+    gateway = TalkingGateway(said=[ChannelError("no"), [], ChannelError("no")])
+
+    async def work(desk: Desk) -> None:
+        first, second = desk.poller(gateway, interval=0.0), replace(desk, holder="w2").poller(gateway, interval=0.0)
+        await first.step()
+        await first.leave()
+        await second.step()
+        assert untold(world) == []
+        await first.step()
+        await second.leave()
+        first._asked = float("-inf")
+        await first.step()
+        assert untold(world) == [("reports", "no")]
+
+    at_a_desk(world, work)
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
@@ -227,6 +268,9 @@ def test_a_channel_without_a_balance_hinders_none(world: World, error: ChannelEr
     mute, other = TalkingGateway("mute", left=error), TalkingGateway("other", left=Balance("5"))
     at_a_desk(world, lambda desk: desk.watch(Watched(mute), Watched(other)).step())
     assert world.server.client.hget("otp:c:{other}", "balance") == b"5"
+    # One that has no such question is no trouble.
+    assert untold(world, "mute") == ([] if isinstance(error, NoBalance) else [("balance", "no")])
+    assert untold(world, "other") == []
 
 
 def test_a_channel_that_opens_or_closes_is_told_without_keeping_its_send_waiting(world: World) -> None:

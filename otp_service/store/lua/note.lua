@@ -1,7 +1,7 @@
 -- What calls of one channel came to: its breaker, its score, its figures. Every worker sees what this one leaves.
 -- KEYS: channel, figures of this span of time
 -- ARGV: judgement ('good', 'bad', 'silent', 'poor', 'neutral'), took_ms, the holder of a probe or '', milliseconds that the gateway wants to
---       be left alone, outcome:reason ('' for a call that is still silent), the gateway's words
+--       be left alone, outcome:reason ('' for a call that is still silent), the gateway's words where it complains
 -- Returns what happened ('', 'opened', 'closed') and the channel as `standing` reads it.
 local channel, figures = unpack(KEYS)
 local verdict, took, holder, rest, label, words = unpack(ARGV)
@@ -16,8 +16,10 @@ local FIRST_SPELL, LONGEST_SPELL, PROBES = 5000, 60000, 3
 -- The score forgets half of what it knows in five minutes.
 local HALF_LIFE = 300000
 local FIGURES_LIFE = 10800000
+-- What the latest calls came to, whatever that says of the breaker: an operator is told of a run of refusals.
+local LATELY = 10
 
-local r = redis.call('HMGET', channel, 'ring', 'open', 'spell', 'probe', 'probed', 'at', 'n', 'ok', 'lat')
+local r = redis.call('HMGET', channel, 'ring', 'open', 'spell', 'probe', 'probed', 'at', 'n', 'ok', 'lat', 'lately')
 local ring, open, spell, probe, probed = r[1] or '', r[2], tonumber(r[3] or 0), r[4], tonumber(r[5] or 0)
 local happened = ''
 
@@ -67,6 +69,12 @@ if words ~= '' then redis.call('HSET', channel, 'words', words, 'words_at', int(
 if label ~= '' then
   -- Latencies in powers of the square root of two: quantiles to 20 %.
   local step = took <= 1 and 0 or math.ceil(math.log(took) / math.log(2) * 2)
+  local kept, lately = 1, label
+  for one in string.gmatch(r[10] or '', '%S+') do
+    kept = kept + 1
+    if kept <= LATELY then lately = lately .. ' ' .. one end
+  end
+  redis.call('HSET', channel, 'lately', lately, 'lately_at', int(now))
   redis.call('HINCRBY', figures, label, 1)
   if redis.call('HINCRBY', figures, 'ms:' .. int(step), 1) == 1 then redis.call('PEXPIRE', figures, FIGURES_LIFE) end
 end
