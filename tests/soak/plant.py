@@ -188,7 +188,7 @@ class Plant:
             for part in (*self.apis, *self.workers):
                 until(part.ready, f"{part.name} is ready")
             self.redis: redis.Redis = store.connect(self.redis_url)
-            self.loaded = configuration.load(self._config("own", 1, 1, redis_url=self.redis_url), {})
+            self.loaded = configuration.load(self._config("own", 1, 2, redis_url=self.redis_url), {})
             self.keyring = wiring.build_keyring(self.loaded)
             self.verifier: Verifier = wiring.build_verifier(self.loaded)
             self._stack = stack.pop_all()
