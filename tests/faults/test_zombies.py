@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from otp_service.policy import Limits
 from otp_service.ports import Begun, Entry, Outcome, Reason, TakeEnd, TryResult, Verdict
 from otp_service.verification import Delivery
 from tests.cli.processes import PATIENCE, until
@@ -99,6 +100,7 @@ def test_f19_a_stopped_process_comes_back_to_a_send_that_another_has_done(tmp_pa
 @pytest.mark.parametrize("sends", [8, pytest.param(500, marks=pytest.mark.slow)])
 def test_f20_sixteen_that_take_over_one_pending_list_start_each_try_once(real_world: World, sends: int) -> None:
     """Whoever has begun the first try falls asleep, so that another takes over; all wake up in the end."""
+    real_world.with_rules(limits=Limits(prefix=()))  # one prefix, so that all lie in one partition
     ids = [real_world.start(f"+861380{n:07d}").verification.id for n in range(sends)]
     started: list[tuple[str, str, int]] = []
 
