@@ -225,5 +225,5 @@ def config_file(folder: Path, redis_url: str, gateway_url: str, redis: str = "")
     common = _CONFIG.format(secret=secret, fingerprint=fingerprint, admin=free_port(), redis=redis_url, more=redis)
     channels = [CHANNEL.format(name=name, url=gateway_url, deadline=DEADLINE) for name in CHANNELS]
     path = folder / "otp.toml"
-    path.write_text(common + "".join(channels), "utf-8")
+    path.write_text(common + UNLIMITED + "".join(channels), "utf-8")
     return path
