@@ -35,33 +35,31 @@ LOG_LINES_LOST = Counter("otp_log_lines_lost", "Lines of our log that stderr did
 CONFIG_RELOADS = Counter("otp_config_reloads", "Configurations read while running: applied or refused.", ["result"])
 
 
+# To find one by its labels takes longer than to count.
+_requests = lru_cache(maxsize=1024)(REQUESTS.labels)
+_checks = lru_cache(maxsize=1024)(CHECKS.labels)
+_tries = lru_cache(maxsize=1024)(TRIES.labels)
+_try_seconds = lru_cache(maxsize=1024)(TRY_SECONDS.labels)
+_pumping = lru_cache(maxsize=64)(PUMPING.labels)
+
+
 def count_request(route: str, status: int) -> None:
     _requests(route, status).inc()
-
-
-@lru_cache(maxsize=1024)
-def _requests(route: str, status: int) -> Counter:
-    """To find a counter by its labels takes longer than to count."""
-    return REQUESTS.labels(route, status)
-
-
-@lru_cache(maxsize=1024)
-def _checks(purpose: str, result: str) -> Counter:
-    return CHECKS.labels(purpose, result)
-
-
-@lru_cache(maxsize=64)
-def _pumping(level: str, mode: str) -> Counter:
-    return PUMPING.labels(level, mode)
-
-
-def count_pumping(level: str, mode: str) -> None:
-    _pumping(level, mode).inc()
 
 
 def count_check(verification: Verification | None, result: str) -> None:
     """`result` is `approved` or a problem's name. The purpose is the verification's: a caller's word has no bound."""
     _checks(verification.purpose if verification else "unknown", result).inc()
+
+
+def count_try(channel: str, outcome: str, reason: str, seconds: float) -> None:
+    """`reason` is "" where there is none."""
+    _tries(channel, outcome, reason).inc()
+    _try_seconds(channel).observe(seconds)
+
+
+def count_pumping(level: str, mode: str) -> None:
+    _pumping(level, mode).inc()
 
 
 class Level(NamedTuple):

@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Literal
 
 import structlog
@@ -21,7 +20,7 @@ from otp_service.delivery.playing import Repertoire, draw_report
 from otp_service.delivery.routing import Plan, Router
 from otp_service.keyring import SealBroken
 from otp_service.masking import fit_id, fit_to_keep
-from otp_service.metrics import TRIES, TRY_SECONDS
+from otp_service.metrics import count_try
 from otp_service.ports import (
     Begun,
     Call,
@@ -47,9 +46,6 @@ _LOG = structlog.get_logger("otp_service.delivery")
 _HELD_SECONDS = (0.5, 1.0)
 """How soon a paused send is looked at again: a resume is felt within a second or two."""
 
-# To find a counter by its labels takes longer than to count.
-_tries = lru_cache(maxsize=1024)(TRIES.labels)
-_try_seconds = lru_cache(maxsize=1024)(TRY_SECONDS.labels)
 
 Announce = Callable[[str, Change], None]
 """Told a channel whose breaker has opened or closed."""
@@ -227,8 +223,7 @@ class Delivery:
         took = time.monotonic() - started
         current.last = (channel.name, result)
         current.rests[channel.name] = result.retry_after or 0.0
-        _tries(channel.name, str(result.outcome), str(result.reason or "")).inc()
-        _try_seconds(channel.name).observe(took)
+        count_try(channel.name, str(result.outcome), str(result.reason or ""), took)
         if result.gateway_id and channel.name in self._route.reporting:
             # First: a report that comes before the answer is written down must find its try.
             name = self._composer.report_name(channel.name, result.gateway_id)
