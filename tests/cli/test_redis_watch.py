@@ -157,8 +157,8 @@ def test_whatever_needs_a_hand_is_told(watching: Callable[..., Watched], changed
     assert ("info", what) in told(watched.look(WELL))
 
 
-def until_told(watch: RedisWatch, level: str) -> dict[str, Any]:
-    """Looked for again and again, as a process does."""
+def until_told(watch: RedisWatch) -> list[dict[str, Any]]:
+    """What is said first: looked for again and again, as a process does."""
     said: list[Any] = []
 
     def is_told() -> bool:
@@ -167,9 +167,14 @@ def until_told(watch: RedisWatch, level: str) -> dict[str, Any]:
         said.extend(lines)
         return bool(said)
 
-    until(is_told, f"a line of level {level}")
-    assert [line["log_level"] for line in said] == [level]
-    return dict(said[0])
+    until(is_told, "a line")
+    return said
+
+
+def line_of(watch: RedisWatch, level: str) -> dict[str, Any]:
+    (line,) = until_told(watch)
+    assert line["log_level"] == level
+    return line
 
 
 def test_a_server_that_dies_and_comes_back(watching: Callable[..., Watched], tmp_path: Path) -> None:
@@ -177,9 +182,9 @@ def test_a_server_that_dies_and_comes_back(watching: Callable[..., Watched], tmp
     watch = RedisWatch(watching(f"redis://127.0.0.1:{port}/0").config)
     with valkey(tmp_path, port=port):
         assert watch.look()
-    assert f"(127.0.0.1:{port})" in until_told(watch, "warning")["trouble"]
+    assert f"(127.0.0.1:{port})" in line_of(watch, "warning")["trouble"]
     with valkey(tmp_path, port=port):
-        assert until_told(watch, "info")["what"] == "redis"
+        assert line_of(watch, "info")["what"] == "redis"
 
 
 @pytest.mark.slow
@@ -190,17 +195,9 @@ def test_a_master_that_dies_and_whom_sentinels_replace(watching: Callable[..., W
         assert facts
         assert (facts.role, facts.replicas) == ("master", 1)
         two.master.kill()
-        line = until_told(watch, "warning")
+        line = line_of(watch, "warning")
         assert "mymaster" in line["trouble"]
-        replaced: list[Any] = []
-
-        def is_replaced() -> bool:
-            with capture_logs() as lines:
-                watch.look()
-            replaced.extend(lines)
-            return bool(replaced)
-
-        until(is_replaced, "the replica follows")
+        replaced = until_told(watch)
         # The new master has no replica: who waits for one is still not served.
         assert {(line["log_level"], line["what"]) for line in replaced} == {("info", "redis"), ("warning", "replica")}
 
