@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -47,6 +46,7 @@ MAX_WAIT_SECONDS = 5.0
 """RFC 7240 §4.3 leaves the bound of `Prefer: wait` to the server."""
 
 _NO_END = 1_000_000
+"""Sends to a test number: as many as anybody asks for."""
 _MOVES = 8
 """How often a send follows a pending verification that others move under it before it gives up."""
 
@@ -289,7 +289,7 @@ def _held_by(terms: SendTerms, prior: Prior) -> SendTerms:
 
 
 def _last_channel(view: View) -> str:
-    return json.loads(view.tries[-1])["channel"] if view.tries else ""
+    return view.tries[-1]["channel"] if view.tries else ""
 
 
 def _contended() -> Unavailable:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from otp_service.errors import AlreadyApproved, Canceled, Ended, Exhausted, Expired, RateLimited, RecipientDisabled
 from otp_service.keyring import Keyring
@@ -22,7 +23,7 @@ _ENDS: dict[Status, tuple[type[Ended], str]] = {
 }
 
 
-def verification(keyring: Keyring, id: str, row: Row, tries: Sequence[bytes] = ()) -> Verification:
+def verification(keyring: Keyring, id: str, row: Row, tries: Sequence[Mapping[str, Any]] = ()) -> Verification:
     """Raises SealBroken when the secret key of this record is no longer configured."""
     metadata = row.metadata and keyring.unseal(row.kid, id, "metadata", row.metadata)
     return Verification(
@@ -69,8 +70,7 @@ def disabled(keyring: Keyring, id: str, refused: Disabled) -> RecipientDisabled:
     )
 
 
-def tried(encoded: bytes) -> Try:
-    said = json.loads(encoded)
+def tried(said: Mapping[str, Any]) -> Try:
     return Try(
         send=said["send"],
         channel=said["channel"],

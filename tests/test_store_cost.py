@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from otp_service.store.tries import named, told
+from otp_service.store.tries import named
 from tests.world import World
 
 MOST_COMMANDS = {"start": 24, "check": 19}
@@ -56,4 +54,3 @@ def test_a_try_is_kept_as_its_values_and_told_by_name() -> None:
         "gateway_id": "77",
         "took_ms": 12,
     }
-    assert [json.loads(one) for one in told([kept])] == [named(kept)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class HeldVerification:
     id: str
     facts: Mapping[str, str] = field(default_factory=dict)
     """What its record holds in clear, beside what the API shows; empty where the record is gone."""
-    tries: Sequence[bytes] = ()
-    """JSON, oldest first."""
+    tries: Sequence[Mapping[str, Any]] = ()
+    """Values by name, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from otp_service.keyring import VerificationId
 from otp_service.ports.asked import Attempt, Bucket, Charge, NewRecord, Prior, SendTerms
@@ -126,10 +126,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A record with its tries (JSON, oldest first), and what a resend needs of it; the latter is gone after the end."""
+    """A record with its tries, and what a resend needs of it; the latter is gone after the end."""
 
     row: Row
-    tries: Sequence[bytes]
+    tries: Sequence[Mapping[str, Any]]
+    """Values by name, oldest first."""
     scope: str
     buckets: tuple[Bucket, ...]
     device: str

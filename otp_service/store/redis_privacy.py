@@ -19,7 +19,7 @@ from otp_service.store.rows import text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sweep import Sweep
-from otp_service.store.tries import named, told
+from otp_service.store.tries import named
 
 AT_ONCE = 400
 """Verifications that one step forgets: Lua takes some 8,000 keys and arguments in one call."""
@@ -69,7 +69,7 @@ class RedisPersonalData:
         return Held(now, verifications, [*holdings, *waiting], [*look.unknown, *unknown])
 
     def _verification(self, id: VerificationId) -> HeldVerification:
-        tries = told(self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1))
+        tries = [named(kept) for kept in self._client.lrange(self._keys.tries(id.partition, id.text), 0, -1)]
         record = self._keys.record(id.partition, id.text)
         fields = [RECORD[name] for name in ("client", *_FACTS)]
         client, *kept = (text(value or b"") for value in self._client.hmget(record, *fields))

@@ -37,7 +37,7 @@ from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sky import read_sky
 from otp_service.store.terms import answered, approval, arguments_of
-from otp_service.store.tries import told
+from otp_service.store.tries import named
 
 SUPPRESSED_SECONDS = 2 * 365 * 86400
 """By then most numbers that were given up have another owner."""
@@ -160,7 +160,7 @@ class RedisStore:
         scope, charged, device, to, seed, binding, counter, deliver, channel = reply[4]
         return View(
             row=seen,
-            tries=told(reply[3]),
+            tries=[named(kept) for kept in reply[3]],
             scope=text(scope),
             buckets=buckets(text(charged or b"")),
             device=text(device or b""),

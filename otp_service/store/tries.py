@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 _NAMES = (
@@ -26,8 +25,3 @@ _NAMES = (
 def named(kept: bytes) -> dict[str, Any]:
     """Its values by name, without those that are empty."""
     return {name: value for name, value in zip(_NAMES, json.loads(kept), strict=False) if value != ""}
-
-
-def told(tries: Sequence[bytes]) -> list[bytes]:
-    """As `View` and `HeldVerification` have them: JSON objects."""
-    return [json.dumps(named(kept)).encode() for kept in tries]

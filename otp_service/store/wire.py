@@ -23,6 +23,7 @@ Words = Sequence[str | bytes | int]
 IDLE_SECONDS = 30.0
 """What was unused for longer is asked whether it is still good: some networks forget what is silent for a minute."""
 _PIECE = 16 * 1024
+"""Bytes that are read at once; an answer has some hundred."""
 
 
 class Wire:

@@ -97,7 +97,7 @@ class _Desk:
         return parse_recipient(number, self.config.service.default_region).mask
 
     def exported(self, held: HeldVerification) -> Exported:
-        tries = tuple(snapshot.tried(encoded) for encoded in held.tries)
+        tries = tuple(snapshot.tried(said) for said in held.tries)
         try:
             return Exported(held, self.verifier.get(Client(held.client, frozenset()), held.id), tries)
         except Problem as problem:
