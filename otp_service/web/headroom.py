@@ -36,6 +36,8 @@ BURST_SECONDS = 0.25
 """For which more starts and resends may wait than usually may: some hundred of them are served by then."""
 STALL_SECONDS = 1.0
 """A moment in which no call ends, as when a disk is slow to sync, is no outage: a check waits for so long."""
+SLOW_STALLS = 5
+"""While others end, for up to so many times as long: a core that is shared with too many serves all late, not never."""
 _FEW = 16
 _PROBES = frozenset({"/livez", "/readyz"})
 
@@ -43,9 +45,14 @@ _PROBES = frozenset({"/livez", "/readyz"})
 class _Places:
     """Threads share one. To take and to give back a place is atomic, and needs no lock of ours."""
 
-    def __init__(self, count: int, waiting: int, patience: float, clock: Callable[[], float]) -> None:
-        """So many `waiting` may wait for a place, and more for the first `patience` seconds in which they are more."""
-        self._patience, self._clock = patience, clock
+    def __init__(self, count: int, waiting: int, patience: float, clock: Callable[[], float], times: int = 1) -> None:
+        """So many `waiting` may wait for a place, and more for the first `patience` seconds in which they are more.
+
+        They wait for `patience` seconds, and up to so many `times` as long where calls end meanwhile.
+        """
+        self._patience, self._times, self._clock = patience, times, clock
+        self._ended = 0
+        """Calls, about: threads that end at once may count as one, which still is a change."""
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(count):
             self._free.put(None)
@@ -60,6 +67,7 @@ class _Places:
             self._wait(self._clock())
 
     def give_back(self) -> None:
+        self._ended += 1
         self._free.put(None)
 
     def _wait(self, now: float) -> None:
@@ -86,11 +94,15 @@ class _Places:
         return now - self._crowded_from >= self._patience
 
     def _until_free(self) -> None:
-        try:
-            self._free.get(timeout=self._patience)
-        except queue.Empty:
-            self._stuck_at = self._clock()
-            raise
+        for _ in range(self._times):
+            ended = self._ended
+            try:
+                return self._free.get(timeout=self._patience)
+            except queue.Empty:
+                if ended == self._ended:
+                    break
+        self._stuck_at = self._clock()
+        raise queue.Empty
 
 
 class Headroom:
@@ -115,7 +127,7 @@ class Headroom:
         self.others = threads if few else threads - sends - waiting - threads // 8
         """Calls that are neither, at once."""
         self._sends = _Places(sends, waiting, burst, clock)
-        self._places = _Places(self.others, threads, stall, clock)
+        self._places = _Places(self.others, threads, stall, clock, SLOW_STALLS)
         self._shedding = Shedding()
 
     def before(self, inner: WSGIApplication) -> WSGIApplication:

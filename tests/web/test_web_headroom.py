@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import queue
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
@@ -18,7 +20,7 @@ from otp_service.policy import Client
 from otp_service.store.connection import POOL_SIZE
 from otp_service.web import headroom
 from otp_service.web.app import create_app
-from otp_service.web.headroom import Headroom
+from otp_service.web.headroom import Headroom, _Places
 from otp_service.web.service import Service
 from otp_service.web.shedding import Shedding
 from otp_service.web.trace import Trace
@@ -207,6 +209,39 @@ def test_a_check_waits_for_a_place_while_checks_are_quick(asked):
     assert service.let_go() == [200] * OTHERS
     assert late.result(PATIENCE).status_code == 200
     assert shed("check") == before
+
+
+class Overtaken(queue.SimpleQueue):
+    """Whoever waits finds so many times that a place was given back, and that somebody else was faster."""
+
+    times = 0
+    places: _Places
+
+    def get(self, block=True, timeout=None):
+        self.places.give_back()
+        if not self.times:
+            return super().get(block, PATIENCE)
+        self.times -= 1
+        self.get_nowait()
+        raise queue.Empty
+
+
+@pytest.mark.parametrize("times", [0, 1, 4])
+def test_a_check_waits_on_while_others_end_however_slow_all_are(times):
+    """A core that is shared with too many serves all late, and none of them not at all."""
+    overtaken(times).take()
+
+
+def test_no_check_waits_for_ever():
+    with pytest.raises(queue.Empty):
+        overtaken(5).take()
+
+
+def overtaken(times):
+    places = _Places(0, THREADS, PATIENCE, time.monotonic, times=5)
+    free = places._free = Overtaken()
+    free.times, free.places = times, places
+    return places
 
 
 def test_a_call_that_fails_gives_its_place_back(asked):
