@@ -24,6 +24,7 @@ from otp_service.web.edge import Edge
 from otp_service.web.exchange import Request, Response
 from otp_service.web.front import Front
 from otp_service.web.headroom import Headroom
+from otp_service.web.pulse import Pulse
 from otp_service.web.routes import CALLS, Call
 from otp_service.web.service import Service, answer, answer_push
 from otp_service.web.trace import TRACE, Trace
@@ -45,12 +46,13 @@ def create_app(service: Service, headroom: Headroom | None = None) -> Flask:
     # Two slashes are not one: a redirect would have callers repeat a POST somewhere else.
     app.url_map.merge_slashes = False
     app.url_map.converters["verification"] = _VerificationId
+    pulse = Pulse(service.verifier.store_is_up)
     for call in CALLS:
         rule = call.path.replace("{id}", "<verification:id>")
         app.add_url_rule(rule, call.operation, _view(service, call), methods=[call.method])
     app.add_url_rule("/reports/<channel>", "reports", _push_view(service), methods=["POST"])
     app.add_url_rule("/livez", "livez", lambda: to_flask(health.livez()))
-    app.add_url_rule("/readyz", "readyz", lambda: to_flask(health.readyz(_readiness(service))))
+    app.add_url_rule("/readyz", "readyz", lambda: to_flask(health.readyz(_readiness(service, pulse))))
     app.register_blueprint(pages.blueprint(service.version))
     app.before_request(_note_the_route(app))
     app.register_error_handler(HTTPException, _http_error)
@@ -85,8 +87,8 @@ def _push_view(service: Service) -> Callable[..., FlaskResponse]:
     return view
 
 
-def _readiness(service: Service) -> health.Readiness:
-    return health.Readiness(draining=service.draining(), redis_up=service.verifier.store_is_up())
+def _readiness(service: Service, pulse: Pulse) -> health.Readiness:
+    return health.Readiness(draining=service.draining(), redis_up=pulse())
 
 
 def _note_the_route(app: Flask) -> Callable[[], None]:

@@ -10,6 +10,7 @@ from otp_service.config import Config
 from otp_service.metrics import ConfigInUse, KeysInUse, Levels
 from otp_service.web.admin import admin_app
 from otp_service.web.health import Readiness
+from otp_service.web.pulse import Pulse
 from otp_service.wiring.callers import keys_in_use
 from otp_service.wiring.operator import levels
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def build_admin(config: Config, is_up: Callable[[], bool], draining: Callable[[], bool]) -> WSGIApplication:
-    """`is_up` tells whether Redis answers; `draining` takes this process out of the balancer."""
+    """`is_up` asks whether Redis answers; `draining` takes this process out of the balancer."""
     in_use = ConfigInUse(config.mark(), time.time())
     collectors = (Levels(levels(config)), KeysInUse(keys_in_use(config)), in_use)
-    return admin_app(lambda: Readiness(draining=draining(), redis_up=is_up()), collectors=collectors)
+    pulse = Pulse(is_up)
+    return admin_app(lambda: Readiness(draining=draining(), redis_up=pulse()), collectors=collectors)
