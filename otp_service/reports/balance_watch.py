@@ -11,7 +11,7 @@ import structlog
 
 from otp_service import metrics
 from otp_service.ports import Account, Accounts, Channel, ChannelError, EventLog, Leases, NoBalance
-from otp_service.reports.untold import Untold
+from otp_service.reports.telling import Telling
 from otp_service.seldom import Seldom
 
 _LOG = structlog.get_logger("otp_service.reports")
@@ -51,14 +51,14 @@ class BalanceWatch:
         self._asks_from = time.monotonic() + first_seconds
         self._mute: set[str] = set()
         self._seldom = Seldom(12 * ASK_SECONDS)
-        self._untold = {one.channel.name: Untold(accounts, one.channel.name) for one in watched}
+        self._telling = {one.channel.name: Telling(accounts, one.channel.name) for one in watched}
 
     async def step(self) -> float:
         """Look, and ask where it is time. Raises StoreDown."""
         is_ours = await self._leases.hold(_LEASE, self._holder, round(ASK_SECONDS * 1000))
         if not is_ours:
-            for untold in self._untold.values():
-                untold.forget()
+            for telling in self._telling.values():
+                telling.forget()
         if is_ours and time.monotonic() >= self._asks_from:
             self._asks_from = time.monotonic() + ASK_SECONDS
             for one in self._watched:
@@ -87,12 +87,12 @@ class BalanceWatch:
         except ChannelError as error:
             if (unsaid := self._seldom.say(time.monotonic(), name)) is not None:
                 _LOG.warning("a channel tells no balance", channel=name, error=str(error), before=unsaid)
-            await self._untold[name].note("balance", str(error) or type(error).__name__)
+            await self._telling[name].note("balance", str(error) or type(error).__name__)
             return
         # Another worker's lease may have begun while the gateway thought: then it asks, and tells.
         if await self._leases.hold(_LEASE, self._holder, round(ASK_SECONDS * 1000)):
             await self._note(one, told.remaining)
-            await self._untold[name].note("balance")
+            await self._telling[name].note("balance")
 
     async def _note(self, one: Watched, balance: str) -> None:
         name, amount = one.channel.name, _amount(balance)

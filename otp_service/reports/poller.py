@@ -10,7 +10,7 @@ import structlog
 from otp_service import metrics
 from otp_service.ports import Accounts, ChannelError, Heard, Leases, Polled, ReportLog, Standings
 from otp_service.reports.ear import Ear
-from otp_service.reports.untold import Untold
+from otp_service.reports.telling import Telling
 from otp_service.seldom import Seldom
 
 _LOG = structlog.get_logger("otp_service.reports")
@@ -53,14 +53,14 @@ class Poller:
         self._asked = float("-inf")
         self._unkept: list[Heard] = []
         self._seldom = Seldom()
-        self._untold = Untold(accounts, ear.channel)
+        self._telling = Telling(accounts, ear.channel)
 
     async def step(self) -> float:
         """Ask, if it is time; the seconds until the next look. Raises StoreDown."""
         await self._write_down()
         lease_ms = round((_LONGEST_POLL_SECONDS + 2 * self._interval) * 1000)
         if self._alone and not await self._leases.hold(self._lease, self._holder, lease_ms):
-            self._untold.forget()
+            self._telling.forget()
             return self._interval
         if not await self._is_time():
             return self._interval
@@ -85,7 +85,7 @@ class Poller:
             if (unsaid := self._seldom.say(time.monotonic(), what)) is not None:
                 _LOG.warning(f"no {what} from a gateway", channel=self._ear.channel, error=str(error), before=unsaid)
         await self._write_down()
-        await self._untold.note(what, why)
+        await self._telling.note(what, why)
 
     async def _reports(self) -> list[Heard]:
         return self._ear.reports(await self._channel.reports())

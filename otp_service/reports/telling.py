@@ -1,11 +1,11 @@
-"""`Untold`: that a gateway does not tell what it is asked for, kept where an operator looks."""
+"""`Telling`: whether a gateway tells what it is asked for; that it does not is kept where an operator looks."""
 
 from __future__ import annotations
 
 from otp_service.ports import Accounts
 
 
-class Untold:
+class Telling:
     """One trip at each change, and none while nothing changes."""
 
     def __init__(self, accounts: Accounts, channel: str) -> None:
