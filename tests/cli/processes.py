@@ -123,11 +123,16 @@ def start(
         process.communicate(timeout=PATIENCE)
 
 
+def server_program() -> str:
+    """The embedded Valkey's, or that of another server: OTP_TEST_SERVER=/usr/bin/redis-server, say."""
+    return os.environ.get("OTP_TEST_SERVER") or str(embedded_valkey.binary())
+
+
 @contextmanager
 def valkey(folder: Path, *options: str, port: int = 0) -> Iterator[str]:
     """A real server of our own; its URL."""
     address = Address("127.0.0.1", port or free_port())
-    arguments = [str(embedded_valkey.binary()), "--port", str(address.port), "--bind", address.host]
+    arguments = [server_program(), "--port", str(address.port), "--bind", address.host]
     with subprocess.Popen(
         [*arguments, "--dir", str(folder), "--save", "", *options], stdout=subprocess.DEVNULL
     ) as server:

@@ -16,9 +16,8 @@ import redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from otp_service.cli import embedded_valkey
 from otp_service.cli.processes import die_with_parent
-from tests.cli.processes import PATIENCE, free_port, until
+from tests.cli.processes import PATIENCE, free_port, server_program, until
 
 SLOTS = 16384
 FOLLOWED_MS = 2000
@@ -57,7 +56,7 @@ class Node:
 
     def begin(self) -> None:
         """With what its folder holds: who it is, whom it knows, and its data as far as the log has them."""
-        arguments = [str(embedded_valkey.binary()), "--port", str(self.port), "--bind", "127.0.0.1"]
+        arguments = [server_program(), "--port", str(self.port), "--bind", "127.0.0.1"]
         arguments += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--dir", str(self.folder)]
         arguments += ["--cluster-node-timeout", str(self.timeout_ms), "--cluster-replica-validity-factor", "0"]
         arguments += ["--save", "", "--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"]

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import redis
 
-from otp_service.cli import embedded_valkey
 from otp_service.store import connect, connect_async
-from tests.cli.processes import free_port, until, valkey
+from tests.cli.processes import free_port, server_program, until, valkey
 from tests.world import Server
 
 
@@ -103,7 +102,7 @@ def sentinels(folder: Path, master: Node, replicas: int) -> Iterator[str]:
             home.mkdir()
             file = home / "sentinel.conf"
             file.write_text(_SENTINEL.format(port=port, folder=home, master=master.port, name=MASTER_NAME), "utf-8")
-            command = [str(embedded_valkey.binary()), str(file), "--sentinel"]
+            command = [server_program(), str(file), "--sentinel"]
             process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL))
             stack.callback(process.kill)
         for port in ports:

@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from otp_service.cli import embedded_valkey
 from otp_service.errors import Expired, Unavailable
 from otp_service.policy import Limits
-from tests.cli.processes import free_port, until, valkey
+from tests.cli.processes import free_port, server_program, until, valkey
 from tests.faults.installation import Installation, installation
 from tests.faults.load import Load
 from tests.faults.replicas import Node, Pair, follow, pair, sentinels, server_at
@@ -183,7 +182,7 @@ class TestAFileThatIsBroken:
         content[middle] ^= 0xFF
         log.write_bytes(content)
         said = folder / "log"
-        command = [str(embedded_valkey.binary()), "--port", str(free_port()), "--dir", str(folder)]
+        command = [server_program(), "--port", str(free_port()), "--dir", str(folder)]
         ended = subprocess.run([*command, *kept("always"), "--logfile", str(said)], timeout=60)
         assert ended.returncode != 0
         assert "bad file format" in said.read_text("utf-8").lower()

@@ -23,13 +23,12 @@ import redis
 from otp_service import config as configuration
 from otp_service import store, wiring
 from otp_service.api_keys import new_key
-from otp_service.cli import embedded_valkey
 from otp_service.cli.addresses import is_free
 from otp_service.config.fields import Address
 from otp_service.store.fields import RECORD
 from otp_service.verifier import Verifier
 from otp_service.web.headroom import SENDS
-from tests.cli.processes import command, environment, free_port, until
+from tests.cli.processes import command, environment, free_port, server_program, until
 from tests.faults.installation import CHANNEL, CHANNELS, DEADLINE, UNLIMITED
 from tests.world import KEYS
 
@@ -216,7 +215,7 @@ class Plant:
     # --- how they are made ----------------------------------------------------------------------------------------
 
     def _valkey(self) -> Part:
-        words = [str(embedded_valkey.binary()), "--port", str(self.redis_port), "--bind", HOST, "--save", ""]
+        words = [server_program(), "--port", str(self.redis_port), "--bind", HOST, "--save", ""]
         words += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always"]
         return Part("redis", words, lambda: _answers(self.redis_port))
 
