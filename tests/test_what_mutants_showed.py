@@ -231,6 +231,7 @@ def test_a_token_of_another_line_of_servers_is_unknown(real_world: World) -> Non
     use = TokenRequest(real_world.check(id, real_world.code_of(id)).token, "login", NUMBER)
     assert real_world.verifier.verify_token(SHOP, use)
     [record] = names(real_world.server.client, f"*:v:{id}")
+    assert real_world.server.client.hget(record, RECORD["lineage"])
     real_world.server.client.hset(record, RECORD["lineage"], "another")
     with pytest.raises(TokenInvalid):
         real_world.verifier.verify_token(SHOP, use)

@@ -36,7 +36,7 @@ PARTS = [pytest.param(range(n, n + 1000), marks=pytest.mark.slow) for n in range
 """10⁴ runs, a thousand at a time: each takes minutes."""
 
 
-@pytest.mark.parametrize("runs", [range(2), *PARTS], ids=str)
+@pytest.mark.parametrize("runs", [range(2), *PARTS], ids=lambda runs: f"{runs.start}-{runs.stop}")
 def test_two_hundred_guesses_released_together_are_compared_no_more_often_than_allowed(
     apis: Apis, unlimited: World, runs: range
 ) -> None:
