@@ -164,7 +164,7 @@ class Day:
         record.settle(now, of_prefix)
         record.approve(now, person.ends, person.counted, of_prefix)
         if person.counted_country:
-            self.countries[person.country].approve(now, person.ends, person.counted_country, of_country, paced=True)
+            self.countries[person.country].approve(now, person.ends, person.counted_country, of_country)
 
 
 def moment(chance: random.Random) -> int:

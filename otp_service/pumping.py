@@ -16,6 +16,10 @@ Between a send and its end nothing is known of it, and ten thousand sends fit in
 sends open as would, were none of them approved, just decide the test. A range that nobody was ever approved in begins
 where `first_seen` sends would do so.
 
+Where many are approved many are open, and who waits for the ends of these hears of failures alone: the approvals that
+would outweigh them are of sends that he refused. So only those count that are more than usual beside the approvals of
+the last minutes, and usual are as many as leave honest ones honest (in a country, as many as were approved).
+
 Scores are whole thousandths, so that Lua and Python can't differ in a rounding. `lua/pumping.lua` does what `Record`
 does here; a test holds the two together.
 """
@@ -93,6 +97,11 @@ class Wald:
         return round(SCALE * math.log((1 - self.false_pass) / self.false_block))
 
     @property
+    def usual(self) -> int:
+        """How many sends an honest range has open for each of its approvals, at the least that passes for honest."""
+        return round(SCALE * (1 - self.honest) / self.honest)
+
+    @property
     def floor(self) -> int:
         return round(SCALE * math.log(self.false_pass / (1 - self.false_block)))
 
@@ -117,6 +126,8 @@ class Terms:
     """Of an open send, should it not be approved."""
     charge: int
     """Of a send that has ended unapproved: less than `miss` while the gateways do badly."""
+    usual: int
+    """Open sends for each approval of the last minutes that prove nothing."""
     block_ms: int
     """The first block's length."""
     probation: int
@@ -124,10 +135,21 @@ class Terms:
     """How long it is remembered that somebody was approved, and how long anything is, from the last send on."""
 
     @classmethod
-    def of(cls, test: Wald, first_seen: int, block_ms: int, window_ms: int) -> Terms:
-        begin = test.bar - first_seen * test.miss()
+    def of(cls, test: Wald, first_seen: int, block_ms: int, window_ms: int, usual: int | None = None) -> Terms:
         miss = test.miss()
-        return cls(test.bar, min(test.floor, begin), begin, test.hit, miss, miss, block_ms, test.probation, window_ms)
+        begin = test.bar - first_seen * miss
+        return cls(
+            bar=test.bar,
+            floor=min(test.floor, begin),
+            begin=begin,
+            hit=test.hit,
+            miss=miss,
+            charge=miss,
+            usual=test.usual if usual is None else usual,
+            block_ms=block_ms,
+            probation=test.probation,
+            window_ms=window_ms,
+        )
 
     def while_through(self, test: Wald, through: float) -> Terms:
         """The same at a time when the gateways bring only a part of the messages."""
@@ -159,7 +181,7 @@ class Record:
     open: dict[int, int] = field(default_factory=dict)
     """Sends by the slot in which they end."""
     recent: dict[int, int] = field(default_factory=dict)
-    """Approvals by slot, of a country; they say how many open sends are usual here at this time."""
+    """Approvals by slot; they say how many open sends are usual here at this time."""
     missed: int = 0
     approved: int = 0
     """Both since the last block, for the reason that is shown."""
@@ -195,8 +217,7 @@ class Record:
         """May be asked of a settled record."""
         if self.until > now:
             return Ruling(Suspicion.CONVERSION, self.until - now)
-        # Where many are approved many are open: what is as usual proves nothing.
-        unusual = sum(self.open.values()) - sum(self.recent.values())
+        unusual = sum(self.open.values()) - sum(self.recent.values()) * terms.usual // SCALE
         if unusual > 0 and self.score + unusual * terms.miss >= terms.bar:
             return Ruling(Suspicion.FIRST_SEEN, min(self.open) * SLOT_MS - now)
         return FREE
@@ -205,8 +226,8 @@ class Record:
         """Count sends that are over at `ends`."""
         self.open[slot_of(ends)] = self.open.get(slot_of(ends), 0) + sends
 
-    def approve(self, now: int, ends: int, sends: int, terms: Terms, *, paced: bool = False) -> None:
-        """One of them was approved: `sends` of its verification are no longer open. `paced`: a country's."""
+    def approve(self, now: int, ends: int, sends: int, terms: Terms) -> None:
+        """One of them was approved: `sends` of its verification are no longer open."""
         slot = slot_of(ends)
         left = self.open.get(slot, 0) - sends
         if left > 0:
@@ -218,8 +239,7 @@ class Record:
             self.blocks = 0
         self.approved += 1
         self.proven = now
-        if paced:
-            self.recent[now // SLOT_MS] = self.recent.get(now // SLOT_MS, 0) + 1
+        self.recent[now // SLOT_MS] = self.recent.get(now // SLOT_MS, 0) + 1
 
 
 def slot_of(ends: int) -> int:
@@ -264,4 +284,6 @@ class Rules:
         return Terms.of(OF_A_PREFIX, self.first_seen, self.block_seconds * 1000, self.window_seconds * 1000)
 
     def country_terms(self) -> Terms:
-        return Terms.of(OF_A_COUNTRY, self.country_first_seen, self.block_seconds * 1000, self.window_seconds * 1000)
+        return Terms.of(
+            OF_A_COUNTRY, self.country_first_seen, self.block_seconds * 1000, self.window_seconds * 1000, usual=SCALE
+        )

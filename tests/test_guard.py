@@ -41,7 +41,7 @@ class Guarded(World):
         regions = frozenset({"CN", "GB", "HK"})
         pumped = pumping.Rules(mode=mode, **rules)
         self.with_rules(pumping=pumped, regions=regions, channels=(ChannelRule("primary", priority=0),))
-        self.freeze_clock()
+        self.freeze_clock(pumping.SLOT_MS)
 
     def _rebuild(self) -> None:
         super()._rebuild()
@@ -432,9 +432,9 @@ def test_t68_a_pumper_gets_twenty_sends_of_a_prefix(real_server: Server, tries: 
                 refused += 1
 
     sent, _ = attack(world, tries, 0.02, chance, one_more)
+    print(f"T68: {sent} of {tries:,} sent; of {tries // 10:,} honest ones {refused} refused")
     assert sent <= 20
-    assert sent <= max(0.01 * tries, 20)
-    assert refused <= 0.01 * tries / 10
+    assert refused <= 0.001 * tries / 10
 
 
 @pytest.mark.parametrize("tries", [400, pytest.param(10_000, marks=pytest.mark.slow)])
@@ -442,6 +442,7 @@ def test_t69_a_pumper_who_approves_a_third_himself_loses_his_bet(real_server: Se
     """T69: 30 % approved, one range: what he can take is bounded, stated in dollars at 0.08 an SMS."""
     world, chance = Guarded(real_server), random.Random(6)
     sent, _ = attack(world, tries, 0.3, chance, lambda: world.move_clock(1))
+    print(f"T69: {sent} of {tries:,} sent")
     assert sent * 0.08 <= 12.0
 
 

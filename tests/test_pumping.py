@@ -151,9 +151,37 @@ class TestOpenSends:
         record = Record.fresh(terms)
         for _ in range(200):
             record.send(NOW + TTL)
-            record.approve(NOW, NOW + TTL, 1, terms, paced=True)
+            record.approve(NOW, NOW + TTL, 1, terms)
         assert fill(record, NOW, terms) == 250
         assert fill(Record.fresh(terms), NOW, terms) == 50
+
+    @pytest.mark.parametrize(("gap", "conversion"), [(1_000, 0.75), (5_000, 0.75), (10_000, 0.8), (10_000, 0.75)])
+    def test_of_busy_honest_people_are_never_too_many(self, gap: int, conversion: float) -> None:
+        """A send each second has 75 open that nobody will approve; wherever in a slot the clock stands."""
+        for phase in range(0, SLOT_MS, 1_500):
+            record, chance = Record.fresh(TERMS), random.Random(phase)
+            for now in range(NOW + phase, NOW + phase + 1_000 * gap, gap):
+                record.settle(now, TERMS)
+                assert record.ruling(now, TERMS).reason is None, (phase, now - NOW)
+                record.send(now + TTL)
+                if chance.random() < conversion:
+                    record.approve(now, now + TTL, 1, TERMS)
+
+    @pytest.mark.parametrize(("conversion", "most"), [(0.02, 13), (0.1, 18), (0.3, 40)])
+    def test_buy_a_pumper_little_who_approves_some_himself(self, conversion: float, most: int) -> None:
+        """A send each second for an hour: what he gets in the mean."""
+        sent = 0
+        for seed in range(10):
+            record, chance = Record.fresh(TERMS), random.Random(seed)
+            for now in range(NOW, NOW + 3_600_000, 1_000):
+                record.settle(now, TERMS)
+                if record.ruling(now, TERMS).reason:
+                    continue
+                record.send(now + TTL)
+                sent += 1
+                if chance.random() < conversion:
+                    record.approve(now, now + TTL, 1, TERMS)
+        assert sent / 10 <= most
 
 
 class TestBlocks:
@@ -218,7 +246,7 @@ class TestLua:
         """Random sends, approvals and pauses of a country, each compared field by field; the clock is moved."""
         world, chance = World(server), random.Random(3)
         world.freeze_clock()
-        terms = replace(Rules(country_first_seen=12).country_terms(), bar=4_000, floor=-3_000, probation=2)
+        terms = replace(Rules(country_first_seen=12).country_terms(), bar=4_000, floor=-3_000, usual=667, probation=2)
         record, begun = Record.fresh(terms), []
         blocks = 0
         for _ in range(150):
@@ -234,7 +262,7 @@ class TestLua:
                 begun.append(now + TTL)
             if begun and chance.random() < 0.4:
                 approvals = [("GB", ends := begun.pop(), 1)]
-                record.approve(now, ends, 1, through, paced=True)
+                record.approve(now, ends, 1, through)
             seen = guard.countries(Noted(sends, approvals), frozenset({"GB"}), through)
             blocks += record.settle(now, through)
             ruling, held = record.ruling(now, through), seen.held.get("GB")

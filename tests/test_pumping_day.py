@@ -52,6 +52,7 @@ def test_t68_the_whole_day(bench: ModuleType, seed: int) -> None:
             reached += sends
     assert sum(reached) / len(reached) <= 20
     refused = sum(n for (whose, _), n in day.refused.items() if not whose)
+    print(f"T68, day {seed}: {sum(reached) / len(reached):.1f} sends a prefix, {refused} of {day.tried['']:,} refused")
     assert refused <= 0.001 * day.tried[""]
 
 
@@ -60,4 +61,5 @@ def test_t69_the_whole_day(bench: ModuleType) -> None:
     """T69: 30 % approved by himself: 10⁴ sends that would cost 800 dollars cost less than a tenth of it."""
     day = bench.simulate(1_000_000, 10_000, seed=1)
     for attack in bench.ATTACKS:
+        print(f"T69: {attack.name}: {day.sent[attack.name] * bench.PRICE:.2f} dollars")
         assert day.sent[attack.name] * bench.PRICE <= 80, attack.name

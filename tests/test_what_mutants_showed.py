@@ -16,12 +16,13 @@ from otp_service.errors import (
     IdempotencyMismatch,
     InvalidRequest,
     RecipientDisabled,
+    TokenInvalid,
 )
 from otp_service.policy import EVERYBODY, TestNumber, Window
-from otp_service.ports import Bucket, Charge, Prior, Sent, StoreDown
+from otp_service.ports import Bucket, Charge, Prior, Sent, Standing, StoreDown
 from otp_service.store import RedisStore
 from otp_service.store.fields import RECORD
-from otp_service.verifier import Idempotency, ResendRequest, StartRequest, Verifier
+from otp_service.verifier import Idempotency, ResendRequest, StartRequest, TokenRequest, Verifier
 from tests.world import BANK, MOVABLE, NUMBER, SHOP, UNLIMITED, Server, World, limited, refusal
 
 NEIGHBOUR = "+8613800138001"
@@ -195,6 +196,17 @@ class TestAnIdempotencyKey:
         [claim] = names(raw, "*:i:*")
         assert 7000 < raw.ttl(claim) <= 7200
 
+    def test_is_written_again_as_it_is_when_it_is_asked_again(self, real_world: World) -> None:
+        """So that a WAIT behind it waits for the claim as well, whose own may have failed."""
+        client = real_world.server.client
+        real_world.store.claim("name", "request", "nonce")
+        [claim] = names(client, "*:i:*")
+        before = client.hgetall(claim)
+        client.config_resetstat()
+        real_world.store.claim("name", "request", "another nonce")
+        assert client.info("commandstats")["cmdstat_hset"]["calls"] == 1
+        assert client.hgetall(claim) == before
+
     def test_of_somebody_else_keeps_no_answer(self, world: World) -> None:
         world.store.claim("name", "request", "nonce")
         world.store.keep("name", "another request", "another nonce", b"answer")
@@ -211,6 +223,25 @@ def test_an_end_that_a_resend_comes_upon_is_told(world: World, raw: redis.Redis)
     [events] = names(raw, "*:events")
     told = [fields[b"type"] for _, fields in raw.xrange(events)]
     assert b"verification.expired" in told
+
+
+def test_a_token_of_another_line_of_servers_is_unknown(real_world: World) -> None:
+    real_world.with_fence()
+    id = real_world.start().verification.id
+    use = TokenRequest(real_world.check(id, real_world.code_of(id)).token, "login", NUMBER)
+    assert real_world.verifier.verify_token(SHOP, use)
+    [record] = names(real_world.server.client, f"*:v:{id}")
+    assert real_world.server.client.hget(record, RECORD["lineage"])
+    real_world.server.client.hset(record, RECORD["lineage"], "another")
+    with pytest.raises(TokenInvalid):
+        real_world.verifier.verify_token(SHOP, use)
+
+
+def test_all_that_is_kept_of_a_channel_is_told(world: World, raw: redis.Redis) -> None:
+    kept = ("open", "probe_until", "rest", "paused", "n", "ok", "lat", "rn", "rok", "cn", "cok", "at")
+    raw.hset("otp:c:{primary}", mapping={name: n for n, name in enumerate(kept, 1)} | {"heard": "20+ 30-"})
+    told = world.store.sky(["primary"]).standings["primary"]
+    assert told == Standing(*range(1, len(kept) + 1), heard=((20, True), (30, False)))
 
 
 class TestTheBrake:

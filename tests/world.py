@@ -201,9 +201,12 @@ class World:
         """Forwards or back, from where it stands. Redis's own expiry of keys stays on the real clock."""
         self.server.client.incrby("test:clock", round(seconds * 1000))
 
-    def freeze_clock(self) -> None:
-        """From now on time passes only when `move_clock` says so: for what a millisecond decides."""
-        self.server.client.set("test:now", self.store.now())
+    def freeze_clock(self, slot: int = 1) -> None:
+        """From now on time passes only when `move_clock` says so: for what a millisecond decides.
+
+        `slot`, in milliseconds: what is counted by spans of the clock finds it at the beginning of one.
+        """
+        self.server.client.set("test:now", self.store.now() // slot * slot)
         self.server.client.delete("test:clock")
 
     def start(self, to: str = NUMBER, purpose: str = "login", client: Client = SHOP, **more: Any) -> Started:

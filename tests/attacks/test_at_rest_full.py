@@ -110,6 +110,7 @@ def test_none_of_a_hundred_thousand_codes_or_numbers_lies_anywhere(recording: re
     assert len(codes) > CODES * 0.99
     assert sum(recording.xlen(key) for key in recording.keys("*:dead")) > CODES // BATCH
     found |= runs(contents(recording)) | runs(files(recording))
+    print(f"T37: {len(codes):,} codes looked for among {len(found):,} runs of digits")
     assert not found & codes
     assert not found & numbers
 
@@ -154,4 +155,5 @@ def test_a_full_dump_without_the_keys_yields_no_code_where_salted_hashes_yield_a
         jobs.append((record["seed"], list(record.values()), salted))
     with multiprocessing.get_context("spawn").Pool() as pool:
         counted = list(pool.imap_unordered(searched, jobs))
+    print(f"T38: {RECORDS:,} records, {10**6:,} codes tried against each")
     assert (sum(own for own, _ in counted), sum(control for _, control in counted)) == (0, RECORDS)

@@ -107,10 +107,10 @@ class Installation:
         self.note("state", id=id, sends=seen.sends, delivery=seen.delivery, status=seen.status)
         return seen
 
-    def approve_all(self) -> None:
-        """Everybody types the code that reached them."""
+    def approve_all(self, after: int = 0) -> None:
+        """Everybody types the code that reached them, but for so many who began first."""
         codes = {line["mobile"]: line["code"] for line in self.accepted()}
-        for id, mobile in self.ids.items():
+        for id, mobile in list(self.ids.items())[after:]:
             if mobile in codes:
                 self.check(id, codes[mobile], key=id)
 

@@ -111,6 +111,7 @@ def test_f25_a_channel_that_crawls_is_passed_over_after_a_few_and_everybody_is_s
     for n in range(sends):
         ids.append(world.start(number(n)).verification.id)
         world.deliver()
+    print(f"F25: {sends} sends, {len(world.gateways[0].inbox)} calls of the channel that crawls")
     assert is_open(world)
     assert {world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}
     assert len(world.gateways[1].inbox) == sends
@@ -135,6 +136,7 @@ def test_f26_ten_minutes_without_any_gateway(server: Server, arrivals: int) -> N
         assert max(waiting) <= 40
         world.deliver()
         world.move_clock(1 if half_minute % 2 == 0 else 59)
+    print(f"F26: {arrivals} arrivals, {len(ids)} queued, {len(refused)} refused")
     assert ids
     assert refused
     assert all(seconds and seconds >= 1 for seconds in refused)

@@ -54,6 +54,16 @@ def log_of(folder: Path) -> Path:
 # --- one server -------------------------------------------------------------------------------------------------------
 
 
+BUSY_FSYNC = 3.0
+"""With `everysec` a write waits for a running fsync, and its answer does not: 2 s, by a clock of whole seconds."""
+
+
+def late(load: Load, kills: list[float]) -> set[str]:
+    """What was started or approved so shortly before a kill that a busy disk may have cost it."""
+    told = (*load.started.items(), *load.approved.items())
+    return {id for id, at in told if any(abs(kill - at) < BUSY_FSYNC for kill in kills)}
+
+
 @pytest.mark.parametrize(
     ("fsync", "kills", "approvals"),
     [
@@ -65,23 +75,25 @@ def log_of(folder: Path) -> Path:
 def test_a_killed_server_has_lost_nothing_that_was_acknowledged(
     tmp_path: Path, fsync: str, kills: int, approvals: int
 ) -> None:
-    """F03."""
-    port = free_port()
+    """F03: with `always` nothing; with `everysec` nothing that had come to the system, which a busy disk delays."""
+    port, killed = free_port(), list[float]()
     url = f"redis://127.0.0.1:{port}/0"
     load = Load(lambda: world_at(url))
     with load.running():
         for _ in range(kills):
             with loaded(tmp_path, fsync, port=port):
                 load.until_more(approvals)
-                refused = load.refused
-                Node.at(url).kill()
+                refused, node = load.refused, Node.at(url)
+                killed.append(time.monotonic())
+                node.kill()
                 until(lambda before=refused: load.refused > before, "they are refused")
     with loaded(tmp_path, fsync, port=port):
         world = world_at(url)
-        assert load.lost(world) == []
-        assert load.violations(world) == []
-    assert load.strangers == []
-    print(f"F03 {fsync}: approved {len(load.approved)}, refused {load.refused}, lost 0")
+        lost = load.lost(world)
+        said = [*lost, *load.violations(world), *load.strangers]
+    print(f"F03 {fsync}: approved {len(load.approved)}, refused {load.refused}, lost {len(lost)}")
+    excused = late(load, killed) if fsync == "everysec" else set()
+    assert [line for line in said if not any(id in line for id in excused)] == []
 
 
 @dataclass
@@ -283,6 +295,11 @@ def test_a_replica_that_lags_becomes_the_master(tmp_path: Path, within_ms: int, 
         with load.running():
             load.until_more(approvals)
             with two.replica.frozen():
+                if not within_ms:
+                    # What waits in the sockets still arrives when the master is dead: more than they hold goes before.
+                    for n in range(32):
+                        two.master.client.set(f"filler:{n}", bytes(1 << 20))
+                    load.until_more(20)
                 time.sleep(seconds)
                 two.master.kill()
         two.replica.client.replicaof("NO", "ONE")

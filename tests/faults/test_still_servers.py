@@ -80,8 +80,11 @@ class Api:
     def count(self, status: int) -> int:
         return sum(one.status == status for one in list(self.answers))
 
-    def threads(self) -> int:
-        return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in self.running.relatives())
+    def threads(self) -> tuple[int, int]:
+        """Our own and the server's; and those that its runtime begins and ends as they are needed."""
+        tasks = [task for pid in self.running.relatives() for task in Path(f"/proc/{pid}/task").iterdir()]
+        pooled = sum((task / "comm").read_text("utf-8").startswith("tokio") for task in tasks)
+        return len(tasks) - pooled, pooled
 
 
 @pytest.fixture
@@ -122,21 +125,24 @@ def test_f12_a_redis_that_stands_still_for_seconds_costs_503_and_nothing_that_la
     api, server = served
     with api.called():
         api.until_more(200)
-        before, lines = api.threads(), server.info("clients")["connected_clients"]
+        (before, _), lines = api.threads(), server.info("clients")["connected_clients"]
         began = time.monotonic()
         stand(server)
         went_on = time.monotonic()
         api.until_more(200)
-        after = api.threads()
+        after, pooled = api.threads()
     meanwhile = [one for one in api.answers if began <= one.begun < went_on]
     slowest = max(one.ended - one.begun for one in meanwhile)
     served_again = min(one.ended for one in api.answers if one.status == 201 and one.ended > went_on) - went_on
     left = server.info("clients")["connected_clients"]
     print(
         f"F12 {stand.__name__}: {len(api.answers)} answers, {api.count(503)} refused, slowest {slowest:.1f} s, "
-        f"served again after {served_again:.2f} s, threads {before} and {after}, connections {lines} and {left}"
+        f"served again after {served_again:.2f} s, threads {before} and {after} beside {pooled} pooled, "
+        f"connections {lines} and {left}"
     )
     assert {one.status for one in api.answers} == {201, 503}
     assert slowest < STILL_SECONDS
     assert after <= before
+    # One for each caller and the runtime's own; where one request ends as the next begins, a few more.
+    assert pooled <= 2 * CALLERS
     assert left <= lines + CALLERS

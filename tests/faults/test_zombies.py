@@ -131,5 +131,6 @@ def test_f20_sixteen_that_take_over_one_pending_list_start_each_try_once(real_wo
             await asyncio.gather(*(claim(one) for one in claimers))
 
     asyncio.run(run())
+    print(f"F20: {sends} sends, {len(started)} tries started")
     assert sorted(started) == sorted((id, channel, turn) for id in ids for channel, turn in TURNS)
     assert {real_world.get(id).delivery for id in ids} == {Delivery.ACCEPTED}

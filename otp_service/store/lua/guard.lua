@@ -68,7 +68,7 @@ local function guard_approved(k, now, text)
   if text == '' or not noted then return false end
   local t, ends = guard_terms(text), k.r[F.expires]
   if counted > 0 then
-    guard_approve(k.guard, guard_settle(k.guard, now, t), now, ends, counted, t, false)
+    guard_approve(k.guard, guard_settle(k.guard, now, t), now, ends, counted, t)
   else
     redis.call('HSET', k.guard, 'proven', now)
     redis.call('PEXPIRE', k.guard, t.window)

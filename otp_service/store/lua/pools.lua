@@ -27,7 +27,7 @@ for n = 3, #KEYS do
   local key, name, sends, approvals = KEYS[n], unpack(ARGV, 3 * n - 5, 3 * n - 3)
   local g = guard_settle(key, now, t)
   for ends, count in string.gmatch(sends, '(%d+):(%d+)') do guard_send(key, ends, count, t) end
-  for ends, count in string.gmatch(approvals, '(%d+):(%d+)') do guard_approve(key, g, now, ends, count, t, true) end
+  for ends, count in string.gmatch(approvals, '(%d+):(%d+)') do guard_approve(key, g, now, ends, count, t) end
   g = guard_settle(key, now, t)
   local reason, wait = guard_ruling(g, now, t)
   if reason == '' then

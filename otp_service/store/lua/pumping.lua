@@ -1,18 +1,18 @@
 -- Shared by what counts for the pumping guard. `otp_service/pumping.py` says why; `Record` there does the same as this.
 
 local function guard_terms(text)
-  local bar, floor, begin, hit, miss, charge, block, probation, window, slot, growth, longest, recent =
-    string.match(text, '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
+  local bar, floor, begin, hit, miss, charge, usual, block, probation, window, slot, growth, longest, recent =
+    string.match(text, '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
   return {bar = tonumber(bar), floor = tonumber(floor), begin = tonumber(begin), hit = tonumber(hit),
-    miss = tonumber(miss), charge = tonumber(charge), block = tonumber(block), probation = tonumber(probation),
-    window = tonumber(window), slot = tonumber(slot), growth = tonumber(growth), longest = tonumber(longest),
-    recent = tonumber(recent)}
+    miss = tonumber(miss), charge = tonumber(charge), usual = tonumber(usual), block = tonumber(block),
+    probation = tonumber(probation), window = tonumber(window), slot = tonumber(slot), growth = tonumber(growth),
+    longest = tonumber(longest), recent = tonumber(recent)}
 end
 
 -- What is known of a range, on `window` milliseconds after its last send nothing. Open sends are fields `o<slot>`,
 -- approvals of the last minutes `h<slot>`. What has ended is charged; `began` says that this began a block.
 local function guard_settle(key, now, t)
-  local g = {score = t.begin, missed = 0, approved = 0, blocks = 0, ['until'] = 0, proven = 0}
+  local g = {score = t.begin, missed = 0, approved = 0, blocks = 0, ['until'] = 0, proven = 0, lately = 0}
   local open, recent, missed, first, fields = 0, 0, 0, nil, redis.call('HGETALL', key)
   local here = math.floor(now / t.slot)
   for i = 1, #fields, 2 do
@@ -23,6 +23,7 @@ local function guard_settle(key, now, t)
       open, first = open + value, math.min(first or slot, slot)
     elseif kind == 'h' and slot > here - t.recent then
       recent = recent + value
+      if slot == here then g.lately = value end
     elseif kind then
       redis.call('HDEL', key, name)
       if kind == 'o' then missed = missed + value end
@@ -46,7 +47,7 @@ local function guard_settle(key, now, t)
     -- A hash whose last field went lost its time to live with it.
     redis.call('PEXPIRE', key, int(t.window))
   end
-  g.unusual, g.first = open - recent, first
+  g.unusual, g.first = open - math.floor(recent * t.usual / 1000), first
   g.is_proven = g.proven > 0 and now - g.proven < t.window
   return g
 end
@@ -64,14 +65,14 @@ local function guard_send(key, ends, sends, t)
   redis.call('PEXPIRE', key, int(t.window))
 end
 
--- One verification was approved: its `sends` are no longer open. `paced` counts it among those of the last minutes.
-local function guard_approve(key, g, now, ends, sends, t, paced)
+-- One verification was approved: its `sends` are no longer open, and it is one of the last minutes.
+local function guard_approve(key, g, now, ends, sends, t)
   local slot = 'o' .. int(math.ceil(ends / t.slot))
   if redis.call('HINCRBY', key, slot, -sends) <= 0 then redis.call('HDEL', key, slot) end
   g.score = math.max(t.floor, g.score - t.hit)
   if g.score <= t.begin then g.blocks = 0 end
-  g.approved, g.proven = g.approved + 1, now
-  redis.call('HSET', key, 'score', int(g.score), 'blocks', int(g.blocks), 'approved', int(g.approved), 'proven', int(now))
-  if paced then redis.call('HINCRBY', key, 'h' .. int(math.floor(now / t.slot)), 1) end
+  g.approved, g.proven, g.lately = g.approved + 1, now, g.lately + 1
+  redis.call('HSET', key, 'score', int(g.score), 'blocks', int(g.blocks), 'approved', int(g.approved),
+    'proven', int(now), 'h' .. int(math.floor(now / t.slot)), int(g.lately))
   redis.call('PEXPIRE', key, int(t.window))
 end
