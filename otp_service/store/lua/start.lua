@@ -10,6 +10,15 @@ local a = terms(6)
 local now = clock()
 local old = {record = KEYS[3], due = k.due, events = k.events}
 
+-- What the sends count for elsewhere, so that an approval gives all of it back: what the latest named comes last.
+local function count_for(k, named)
+  local earlier = ''
+  for one in string.gmatch(k.r[F.buckets] or '', '%S+') do
+    if not string.find(' ' .. named .. ' ', ' ' .. one .. ' ', 1, true) then earlier = earlier .. one .. ' ' end
+  end
+  put(k, {F.buckets, earlier .. named})
+end
+
 read(k)
 local current = expected ~= '' and read(old)
 local again = replay(k, a.nonce) or current and replay(old, a.nonce)
@@ -46,6 +55,9 @@ local result = reuse and 'resent' or 'created'
 if reuse then
   k.record = old.record
   read(k)
+  for n = a.rest, #ARGV, 2 do
+    if ARGV[n] == F.buckets then count_for(k, ARGV[n + 1]) end
+  end
   send(k, now, expected, k.r[F.sends] + 1, a)
 else
   if pending then
