@@ -5,6 +5,8 @@
 -- ARGV: new id, current id, context, deliver, ttl, the terms of a send, then the fields of a new record
 local k = send_keys(5)
 k.scope, k.record, k.recent = KEYS[1], KEYS[2], KEYS[4]
+-- The longest life that a purpose may have: policy.LONG_TTL_SECONDS.
+local LONGEST = 1800000
 local id, expected, context, deliver, ttl = unpack(ARGV, 1, 5)
 local a = terms(6)
 local now = clock()
@@ -68,9 +70,10 @@ else
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
   -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
   if a.queue == '1' then redis.call('ZADD', k.due, now + ttl, 'e:' .. id) end
-  redis.call('LPUSH', k.recent, id)
+  -- One that began before may have a longer life.
+  local life = redis.call('LPUSH', k.recent, id) > 1 and LONGEST or tonumber(ttl)
   redis.call('LTRIM', k.recent, 0, RECENT - 1)
-  redis.call('PEXPIRE', k.recent, ttl + TOMBSTONE)
+  redis.call('PEXPIRE', k.recent, int(life + TOMBSTONE))
   a.counter = ''
   send(k, now, id, 1, a)
 end
