@@ -15,7 +15,7 @@ from otp_service.channels import SmsAspxChannel, SmsAspxSettings
 from otp_service.delivery import Voice
 from otp_service.delivery.judging import judge
 from otp_service.delivery.routing import UNWELL, Router, health
-from otp_service.errors import InvalidRequest, RateLimited, RecipientBlocked, Unavailable
+from otp_service.errors import InvalidRequest, RateLimited, RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.messages import Catalogue
 from otp_service.policy import LONG_TTL_SECONDS, Window
 from otp_service.ports import Call, Change, Entry, Judgement, Message, Outcome, Reason, Standing, TryResult
@@ -490,6 +490,19 @@ def test_a_look_up_shows_a_long_life_though_a_short_one_began_after_it(server: S
     world.start()
     [record], [listed] = (world.server.client.keys(pattern) for pattern in (f"*{long}", "*:l:*"))
     assert world.server.client.pttl(listed) > world.server.client.pttl(record) - 1000
+
+
+def test_a_resend_that_the_configuration_refuses_carries_its_verification(world: World) -> None:
+    id = world.start().verification.id
+    world.with_rules(regions=frozenset({"US"}))
+    with pytest.raises(RecipientBlocked) as blocked:
+        world.verifier.resend(SHOP, id, ResendRequest())
+    world.with_rules(policies={})
+    with pytest.raises(UnknownPurpose) as unknown:
+        world.verifier.resend(SHOP, id, ResendRequest())
+    for problem in (blocked.value, unknown.value):
+        assert problem.verification
+        assert (problem.verification.id, problem.verification.status) == (id, "pending")
 
 
 def test_a_person_who_wants_no_more_messages_gets_none(world: World) -> None:
