@@ -44,7 +44,7 @@ class Records:
             fields["device"] = keyring.device(client.name, request.device)
         if not self._rules.listened.isdisjoint({client.name, EVERYBODY}):
             fields["listen"] = 1
-        if request.metadata:
+        if request.metadata is not None:
             fields["metadata"] = keyring.seal(kid, id.text, "metadata", json.dumps(dict(request.metadata)))
         context = keyring.context(request.context)
         return NewRecord(id, scope, policy.ttl * 1000, context, deliver=request.deliver, fields=fields)

@@ -128,22 +128,23 @@ class Sending:
         """The verification sent again. Raises Ended, Missing, RateLimited, Unavailable."""
         for _ in range(_MOVES):
             view = self._store.view(id, client.name)
-            # An ended one has no number left, and is asked all the same: this very request may have sent it before.
-            to = self._keyring.unseal(view.row.kid, id.text, "to", view.to) if view.to else ""
-            policy = self._rules.policies.get(view.row.purpose)
-            if policy is None:
-                raise UnknownPurpose("The purpose of this verification is no longer configured.")
-            channel = request.channel or ("" if request.exclude_last else view.channel)
-            number, test = recipient.parse(to, "") if to else None, self._test_number(to)
-            route = self._route(client.name, view.row.purpose, number, channel) if number else ()
-            terms = self._terms(client, id, policy, nonce, test, route, request.asking)
-            terms = terms._replace(channel=channel, device=view.device)
-            if number and not test:
-                terms = terms._replace(guard=self._guard.terms(number, id.prefix, of_pending=True))
-            if request.exclude_last:
-                terms = terms._replace(avoid=_last_channel(view))
-            if policy.resend == "rotate":
-                terms = self._rotate(view, id, terms)
+            with snapshot.about(self._keyring, id.text, view.row):
+                # An ended one has no number left, and is asked all the same: this very request may have sent it before.
+                to = self._keyring.unseal(view.row.kid, id.text, "to", view.to) if view.to else ""
+                policy = self._rules.policies.get(view.row.purpose)
+                if policy is None:
+                    raise UnknownPurpose("The purpose of this verification is no longer configured.")
+                channel = request.channel or ("" if request.exclude_last else view.channel)
+                number, test = recipient.parse(to, "") if to else None, self._test_number(to)
+                route = self._route(client.name, view.row.purpose, number, channel) if number else ()
+                terms = self._terms(client, id, policy, nonce, test, route, request.asking)
+                terms = terms._replace(channel=channel, device=view.device)
+                if number and not test:
+                    terms = terms._replace(guard=self._guard.terms(number, id.prefix, of_pending=True))
+                if request.exclude_last:
+                    terms = terms._replace(avoid=_last_channel(view))
+                if policy.resend == "rotate":
+                    terms = self._rotate(view, id, terms)
             with self._charged(client, test, number, policy, view.buckets, nonce) as prior:
                 result = self._store.resend(id, client.name, view.scope, _held_by(terms, prior))
                 result = self._noted(number, result) if number else result

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from otp_service.errors import AlreadyApproved, Canceled, Ended, Exhausted, Expired, RateLimited, RecipientDisabled
+from otp_service.errors import (
+    AlreadyApproved,
+    Canceled,
+    Ended,
+    Exhausted,
+    Expired,
+    Problem,
+    RateLimited,
+    RecipientDisabled,
+)
 from otp_service.keyring import Keyring
 from otp_service.ports import Disabled, Refused, Row
 from otp_service.verification import Delivery, Status, Try, Verification
@@ -44,6 +54,17 @@ def verification(keyring: Keyring, id: str, row: Row, tries: Sequence[Mapping[st
         metadata=json.loads(metadata) if metadata else None,
         tries=tuple(map(tried, tries)),
     )
+
+
+@contextmanager
+def about(keyring: Keyring, id: str, row: Row) -> Iterator[None]:
+    """Whatever is refused within is about this verification, and carries it."""
+    try:
+        yield
+    except Problem as refused:
+        if refused.verification is None:
+            refused.verification = verification(keyring, id, row)
+        raise
 
 
 def ended(seen: Verification) -> Ended:

@@ -134,6 +134,16 @@ class TestBuckets:
         assert set(counts(world).values()) == {2}
         assert len(counts(world)) == len(named)
 
+    def test_a_resend_counts_for_the_latest_address_that_was_named(self, server: Server) -> None:
+        world = limited(server, client_ip=(Window(9, HOUR),), session=(Window(9, HOUR),))
+        world.start(client_ip="192.0.2.1", session="s")
+        for wait, address in ((60, "192.0.2.2"), (60, None)):
+            world.move_clock(wait)
+            id = world.start(client_ip=address, session="s").verification.id
+        world.move_clock(120)
+        world.verifier.resend(SHOP, id, ResendRequest())
+        assert sorted(counts(world).values()) == [1, 2, 4]
+
     def test_a_limit_that_was_taken_out_of_the_configuration_no_longer_counts_a_resend(self, server: Server) -> None:
         world = limited(server, client_ip=(Window(1, HOUR),))
         id = world.start(client_ip="192.0.2.1").verification.id
@@ -165,6 +175,17 @@ class TestWhatAnApprovalGivesBack:
         world.check(id, world.code_of(id))
         for n in range(1, 4):
             assert world.start(f"+861380013800{n}").created
+
+    @pytest.mark.parametrize("first", [{}, {"client_ip": "192.0.2.1"}])
+    def test_is_each_send_of_it_at_the_address_that_asked_for_it(self, server: Server, first: dict[str, str]) -> None:
+        """A person whose address changes between start and start again, as in a train, leaves none of them full."""
+        world = limited(server, client_ip=(Window(2, HOUR),))
+        id = world.start(**first).verification.id
+        for address in ("192.0.2.2", "192.0.2.3"):
+            world.move_clock(60)
+            assert not world.start(client_ip=address).created
+        world.check(id, world.code_of(id))
+        assert set(counts(world).values()) <= {0}
 
     @pytest.mark.parametrize("limit", ["recipient", "country", "client", "installation"])
     def test_is_nothing_elsewhere(self, server: Server, limit: str) -> None:

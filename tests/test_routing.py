@@ -15,9 +15,9 @@ from otp_service.channels import SmsAspxChannel, SmsAspxSettings
 from otp_service.delivery import Voice
 from otp_service.delivery.judging import judge
 from otp_service.delivery.routing import UNWELL, Router, health
-from otp_service.errors import InvalidRequest, RateLimited, RecipientBlocked, Unavailable
+from otp_service.errors import InvalidRequest, RateLimited, RecipientBlocked, Unavailable, UnknownPurpose
 from otp_service.messages import Catalogue
-from otp_service.policy import Window
+from otp_service.policy import LONG_TTL_SECONDS, Window
 from otp_service.ports import Call, Change, Entry, Judgement, Message, Outcome, Reason, Standing, TryResult
 from otp_service.recipient import parse
 from otp_service.routes import ChannelRule, eligible
@@ -25,7 +25,7 @@ from otp_service.store import RedisStandings, Trips
 from otp_service.verification import Delivery
 from otp_service.verifier import ResendRequest, Started
 from tests.raw_gateway import RawGateway, http_answer, says
-from tests.world import ACCEPTED, MOVABLE, NUMBER, PATIENCE, SHOP, World, refused, until
+from tests.world import ACCEPTED, MOVABLE, NUMBER, PATIENCE, SHOP, Server, World, refused, until
 
 DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "refused")
 BUSY = TryResult(Outcome.RETRYABLE, None, "busy", retry_after=40.0, overloaded=True)
@@ -479,6 +479,30 @@ def test_support_sees_the_latest_twenty_of_its_own_client(world: World) -> None:
     assert [one.id for one in found] == made[:2:-1]
     assert (found[0].status, found[1].tries[0].outcome) == ("canceled", "accepted")
     assert world.verifier.lookup(replace(SHOP, name="bank"), NUMBER) == ()
+
+
+def test_a_look_up_shows_a_long_life_though_a_short_one_began_after_it(server: Server) -> None:
+    """As long as each is remembered: two hours after its own end."""
+    world = World(server)
+    policies = {**world.rules.policies, "signup": replace(world.rules.policies["signup"], ttl=LONG_TTL_SECONDS[-1])}
+    world.with_rules(policies=policies)
+    long = world.start(purpose="signup").verification.id
+    world.start()
+    [record], [listed] = (world.server.client.keys(pattern) for pattern in (f"*{long}", "*:l:*"))
+    assert world.server.client.pttl(listed) > world.server.client.pttl(record) - 1000
+
+
+def test_a_resend_that_the_configuration_refuses_carries_its_verification(world: World) -> None:
+    id = world.start().verification.id
+    world.with_rules(regions=frozenset({"US"}))
+    with pytest.raises(RecipientBlocked) as blocked:
+        world.verifier.resend(SHOP, id, ResendRequest())
+    world.with_rules(policies={})
+    with pytest.raises(UnknownPurpose) as unknown:
+        world.verifier.resend(SHOP, id, ResendRequest())
+    for problem in (blocked.value, unknown.value):
+        assert problem.verification
+        assert (problem.verification.id, problem.verification.status) == (id, "pending")
 
 
 def test_a_person_who_wants_no_more_messages_gets_none(world: World) -> None:

@@ -593,8 +593,8 @@ def test_a_locale_that_is_no_language_tag_is_refused_at_its_field(world: World, 
     assert pointers(lambda: world.start(locale=locale)) == ["/locale"]
 
 
-def test_metadata_comes_back_on_start_get_check_and_token_check(world: World) -> None:
-    metadata = {"订单": "№ 1", "": "", "b": "\x00"}
+@pytest.mark.parametrize("metadata", [{"订单": "№ 1", "": "", "b": "\x00"}, {}])
+def test_metadata_comes_back_on_start_get_check_and_token_check(world: World, metadata: dict[str, str]) -> None:
     started = world.start(metadata=metadata).verification
     checked = world.check(started.id, world.code_of(started.id))
     assert started.metadata == world.get(started.id).metadata == checked.verification.metadata == metadata

@@ -105,11 +105,17 @@ def _ask(given: dict[str, Any], yes: bool) -> Answers:
     account = ask("account", "Account", "demo" if is_simulator else None)
     password = ask("password", "Password", "demo" if is_simulator else None, hide=True)
     signature = ask("signature", "Signature, without 【】", "今信科技" if is_simulator else None)
+    offered = _default_text(given["region"] or "CN")
+    text = ask("text", "Text, as it is filed", offered)
     region = ask("region", "Region of most numbers", "CN").upper()
-    text = ask("text", "Text, as it is filed", DEFAULT_TEXTS["login"][_LOCALES.get(region, "en")])
+    text = _default_text(region) if text == offered else text
     profile = given["profile"] or ("seed" if is_simulator else profile_of(url))
     rest = {name: given[name] for name in ("userid", "redis", "client")}
     return Answers(url, account, password, signature, text, region, profile, **rest)
+
+
+def _default_text(region: str) -> str:
+    return DEFAULT_TEXTS["login"][_LOCALES.get(region.upper(), "en")]
 
 
 def _document(answers: Answers, key_hash: str) -> str:

@@ -32,6 +32,10 @@ BUILT_IN_PURPOSES = ("login", "signup", "password_reset")
 DRAIN_SECONDS = 20
 """A stop takes no longer: what orchestrators give before they kill is 30 s."""
 
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_TOP_LABEL = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+"""Without it, an IPv4 address would be a host name."""
+_HOST = f"^({_LABEL}[.])+{_TOP_LABEL}$"
 _WINDOWS = 'limits such as ["5/1h", "10/24h"]'
 
 
@@ -113,7 +117,7 @@ class Purpose(Section):
     token_ttl: Int = Field(600, ge=60, le=3600, description="60 to 3600 seconds")
     max_parts: Int = Field(1, ge=1, le=10, description="1 to 10 SMS")
     locale: Locale = Field("zh-CN", description="a locale such as zh-CN, zh-TW or en")
-    webotp_host: Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$")] = Field(
+    webotp_host: Annotated[str, StringConstraints(pattern=f"{_HOST}|^$", max_length=253)] = Field(
         "", description='a host name such as "login.example.com", or ""'
     )
     android_hash: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9+/]{11})?$")] = Field(

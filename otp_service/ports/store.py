@@ -133,6 +133,7 @@ class View:
     """Values by name, oldest first."""
     scope: str
     buckets: tuple[Bucket, ...]
+    """One of a limit: the latest that a start named."""
     device: str
     to: bytes | None
     seed: bytes | None

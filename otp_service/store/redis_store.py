@@ -162,7 +162,7 @@ class RedisStore:
             row=seen,
             tries=[named(kept) for kept in reply[3]],
             scope=text(scope),
-            buckets=buckets(text(charged or b"")),
+            buckets=tuple({one.limit: one for one in buckets(text(charged or b""))}.values()),
             device=text(device or b""),
             to=to,
             seed=seed,

@@ -107,7 +107,7 @@ CALLS = (
         ),
         answers={200: "The verification."},
         answer=answers.VerificationJson,
-        problems=(errors.NotFound, *_ENDS, *_SENDING),
+        problems=(errors.UnknownPurpose, errors.NotFound, *_ENDS, *_SENDING),
         body=ResendBody,
         body_required=False,
         waits=True,
@@ -124,7 +124,7 @@ CALLS = (
         ),
         answers={200: "Approved, with the token."},
         answer=answers.CheckedJson,
-        problems=_CHECKING,
+        problems=(errors.InvalidRecipient, *_CHECKING),
         body=CheckBody,
     ),
     Call(

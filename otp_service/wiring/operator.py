@@ -103,7 +103,13 @@ def trace(config: Config, asked: str) -> Trail:
     """
     with _Tracer.of(config) as tracer:
         id = tracer.keyring.parse_id(asked)
+        if id is None and asked.startswith("ver_"):
+            raise _unknown_id()
         return tracer.by_id(id) if id else tracer.by_number(asked)
+
+
+def _unknown_id() -> NotFound:
+    return NotFound("No verification with this id is known; an ended one is remembered for 2 h.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ class _Tracer:
     def by_id(self, id: VerificationId) -> Trail:
         client = self.operations.client_of(id)
         if client is None:
-            raise NotFound("No verification with this id is known; an ended one is remembered for 2 h.")
+            raise _unknown_id()
         traced = self._traced(client, id.text)
         sealed = self.store.view(id, client)
         to = self.keyring.unseal(sealed.row.kid, id.text, "to", sealed.to) if sealed.to else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from otp_service.api_keys import ClientKeys, is_well_formed
 from otp_service.cli.init import profile_of
 from otp_service.cli.running_demo import RunningDemo
 from otp_service.config.key_material import decode_key, decode_key_pair, decode_webhook_secret
+from otp_service.default_texts import DEFAULT_TEXTS
 from otp_service.policy import Client
 from tests.cli.conftest import Command
 from tests.cli.processes import environment
@@ -251,6 +254,27 @@ class TestInit:
         assert command.status == 1
         assert "{{ code }}" in command.err
         assert not list(Path().iterdir())
+
+    @pytest.mark.parametrize(
+        ("text", "region", "messages"),
+        [
+            ("{{ code }} is it", "us", {name: {"en": "{{ code }} is it"} for name in config.BUILT_IN_PURPOSES}),
+            ("", "US", {"login": {"en": DEFAULT_TEXTS["login"]["en"]}}),
+            ("", "", {"login": {"zh-CN": DEFAULT_TEXTS["login"]["zh-CN"]}}),
+        ],
+    )
+    def test_asks_for_url_account_password_signature_text_and_region_in_this_order(
+        self, command: Command, monkeypatch: pytest.MonkeyPatch, text: str, region: str, messages: dict[str, Any]
+    ) -> None:
+        """The password by its variable here; a text that is only taken over is one of the region's language."""
+        answers = ["https://sms.example.com/sms.aspx", "the account", "Acme", text, region, ""]
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers)))
+        command("init", OTP_GATEWAY_PASSWORD="of the gateway")
+        loaded = config.load(Path("otp.toml"), {})
+        assert loaded.channels[0].url == answers[0]
+        assert (loaded.channels[0].account, loaded.channels[0].signature) == ("the account", "Acme")
+        assert loaded.service.default_region == (region.upper() or "CN")
+        assert loaded.messages == messages
 
     def test_asks_for_what_yes_can_not_guess(self, command: Command) -> None:
         """A real gateway has no default account."""

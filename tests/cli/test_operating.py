@@ -244,7 +244,8 @@ class TestTrace:
         assert rows(said, "limit")[0][0] == "paused"
 
     @pytest.mark.parametrize(
-        ("asked", "said"), [("ver_" + "0" * 40, "remembered for 2 h"), ("12", "number"), ("ver_1", "number")]
+        ("asked", "said"),
+        [("ver_" + "0" * 40, "remembered for 2 h"), ("ver_cut", "remembered for 2 h"), ("12", "number")],
     )
     def test_says_what_is_wrong_with_what_it_was_asked(
         self, command: Command, running: Running, asked: str, said: str

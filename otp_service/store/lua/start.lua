@@ -5,10 +5,21 @@
 -- ARGV: new id, current id, context, deliver, ttl, the terms of a send, then the fields of a new record
 local k = send_keys(5)
 k.scope, k.record, k.recent = KEYS[1], KEYS[2], KEYS[4]
+-- The longest life that a purpose may have: policy.LONG_TTL_SECONDS.
+local LONGEST = 1800000
 local id, expected, context, deliver, ttl = unpack(ARGV, 1, 5)
 local a = terms(6)
 local now = clock()
 local old = {record = KEYS[3], due = k.due, events = k.events}
+
+-- What the sends count for elsewhere, so that an approval gives all of it back: what the latest named comes last.
+local function count_for(k, named)
+  local earlier = ''
+  for one in string.gmatch(k.r[F.buckets] or '', '%S+') do
+    if not string.find(' ' .. named .. ' ', ' ' .. one .. ' ', 1, true) then earlier = earlier .. one .. ' ' end
+  end
+  put(k, {F.buckets, earlier .. named})
+end
 
 read(k)
 local current = expected ~= '' and read(old)
@@ -46,6 +57,9 @@ local result = reuse and 'resent' or 'created'
 if reuse then
   k.record = old.record
   read(k)
+  for n = a.rest, #ARGV, 2 do
+    if ARGV[n] == F.buckets then count_for(k, ARGV[n + 1]) end
+  end
   send(k, now, expected, k.r[F.sends] + 1, a)
 else
   if pending then
@@ -56,9 +70,10 @@ else
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
   -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
   if a.queue == '1' then redis.call('ZADD', k.due, now + ttl, 'e:' .. id) end
-  redis.call('LPUSH', k.recent, id)
+  -- One that began before may have a longer life.
+  local life = redis.call('LPUSH', k.recent, id) > 1 and LONGEST or tonumber(ttl)
   redis.call('LTRIM', k.recent, 0, RECENT - 1)
-  redis.call('PEXPIRE', k.recent, ttl + TOMBSTONE)
+  redis.call('PEXPIRE', k.recent, int(life + TOMBSTONE))
   a.counter = ''
   send(k, now, id, 1, a)
 end
