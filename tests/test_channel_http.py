@@ -153,6 +153,25 @@ def test_an_honest_gzip_answer_is_read_though_we_asked_for_none() -> None:
         assert post(f"http://{gateway.host}/")[0].body == b"<returnsms/>"
 
 
+@pytest.mark.parametrize("cut", [1, 8, 12], ids=["its last byte", "its sum", "its last block"])
+@pytest.mark.parametrize("window", [zlib.MAX_WBITS + 16, zlib.MAX_WBITS], ids=["gzip", "deflate"])
+def test_compression_without_its_end_leaves_the_bytes_as_they_are(window: int, cut: int) -> None:
+    """Whoever cut it may have cut more than the sum: only a list is read as far as it goes."""
+    squeezed = zlib.compressobj(wbits=window)
+    body = (squeezed.compress(b"<returnsms/>") + squeezed.flush())[:-cut]
+    encoding = "gzip" if window > zlib.MAX_WBITS else "deflate"
+    with RawGateway(says(http_answer(body=body, headers={"Content-Encoding": encoding}))) as gateway:
+        [answer] = post(f"http://{gateway.host}/")
+    assert answer.body == body
+    assert b"<returnsms/>".startswith(answer.unpacked)
+
+
+def test_a_body_that_is_not_there_is_not_cut() -> None:
+    with RawGateway(says(http_answer(headers={"Content-Encoding": "gzip"}))) as gateway:
+        [answer] = post(f"http://{gateway.host}/")
+    assert (answer.body, answer.unpacked) == (b"", b"")
+
+
 def test_deflate_is_read_with_and_without_zlibs_head() -> None:
     for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
         squeezed = zlib.compressobj(wbits=window)

@@ -267,6 +267,25 @@ def test_our_number_is_found_in_every_form_of_a_list(body: bytes) -> None:
     assert read_answer(200, body, "13700137000").outcome is Outcome.UNKNOWN
 
 
+NOTHING_OF_OURS = [
+    as_json(respCode="00000", failCount="1", failList=[{"phone": MOBILE}]),
+    as_json(respCode="00000", failCount="0", failList=[{"phone": MOBILE, "respCode": ""}]),
+    as_json(respCode="00000", smsId="2e1c571f6c134784a0081c4bf6768703", failList=[{"phone": MOBILE, "respCode": None}]),
+    xml(returnsms="00000", taskID=f"<phone>{MOBILE}</phone><returnsms> </returnsms>"),
+    xml(returnstatus="Success", successCounts="1", failList=f"<item><phone>{MOBILE}</phone></item>"),
+]
+
+
+@pytest.mark.parametrize("body", NOTHING_OF_OURS, ids=lambda body: body[-60:].decode("latin-1"))
+def test_a_row_that_names_our_number_and_says_nothing_of_it_is_no_refusal_and_no_success(body: bytes) -> None:
+    assert read_answer(200, body, MOBILE).outcome is Outcome.UNKNOWN
+
+
+def test_a_row_without_a_word_leaves_a_refusal_of_the_whole_request_as_it_is() -> None:
+    body = as_json(respCode="00023", failList=[{"phone": MOBILE, "respCode": ""}])
+    assert read_answer(200, body, MOBILE).reason is Reason.BALANCE
+
+
 @pytest.mark.parametrize("code", ["00005", "00015", "sign参数错误"])
 def test_a_number_refused_within_an_accepted_request_calls_for_no_second_one(code: str) -> None:
     body = as_json(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from otp_service.cli.findings import Level, of_channel
 from otp_service.config.channel import ChannelSection
+from tests.raw_gateway import RawGateway, http_answer, says
 from tests.test_config import read, refusal, tables
 
 
@@ -40,6 +42,19 @@ def test_an_address_that_says_gbk_is_written_to_in_gbk(path: str, charset: str) 
     assert loaded({"OTP_CHANNELS__PRIMARY__URL": url}).charset == charset
     assert loaded(url=url, encoding="utf-8").charset == "utf-8"
     assert loaded(url=url, encoding="gbk").charset == "gbk"
+
+
+@pytest.mark.parametrize(
+    ("path", "encoding", "is_doubted"),
+    [("/smsGBK.aspx", "utf-8", True), ("/smsGBK.aspx", "gbk", False), ("/sms.aspx", "utf-8", False)],
+)
+def test_doctor_doubts_utf_8_at_an_address_that_says_gbk(path: str, encoding: str, is_doubted: bool) -> None:
+    """What is written wins; and else a person's handset is the first to show that nobody can read it."""
+    body = b"<returnsms><returnstatus>Success</returnstatus><overage>25</overage></returnsms>"
+    with RawGateway(says(http_answer(body=body))) as gateway:
+        found = list(of_channel(loaded(url=f"http://{gateway.host}{path}", encoding=encoding)))
+    assert [one.text for one in found if one.level is Level.FAIL] == []
+    assert any("GBK" in one.text for one in found if one.level is Level.WARN) is is_doubted
 
 
 def test_huaxin_signs_at_the_rear_unless_told_otherwise() -> None:

@@ -231,8 +231,9 @@ class Delivery:
         if isinstance(message, Message):
             result = replace(result, gateway_id=fit_id(result.gateway_id, message.to, message.code))
             current.last = (channel.name, result)
-        # Silence was counted when it began.
-        judgement = Judgement.NEUTRAL if waiting.silent else judge(result, took, channel.answer_within)
+        # Silence was counted when it began; and a message that we could not write says nothing of its channel.
+        says_nothing = waiting.silent or not isinstance(message, Message)
+        judgement = Judgement.NEUTRAL if says_nothing else judge(result, took, channel.answer_within)
         call = Call(channel.name, judgement, result, round(took * 1000), holder)
         record = self._outbox.record(current.entry, begun, current.fence, result, round(took * 1000))
         await asyncio.gather(record, self._note(call))

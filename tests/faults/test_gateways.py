@@ -118,6 +118,37 @@ def test_f25_a_channel_that_crawls_is_passed_over_after_a_few_and_everybody_is_s
     assert len(world.gateways[0].inbox) < sends
 
 
+@pytest.mark.slow
+def test_f25_nobody_waits_longer_than_five_seconds_for_a_gateway_that_takes_eight(
+    tmp_path: Path, real_server: Server
+) -> None:
+    """Five sends a second: from the start to the moment at which some gateway has it, in 99 of 100."""
+    with installation(tmp_path, real_server) as there:
+        with there.worker():
+            first = there.start(99)
+            there.until_nothing_is_left()
+            there.set_fault("c0", "slower")
+            for n in range(60):
+                there.start(n)
+                time.sleep(0.2)
+            there.until_nothing_is_left()
+        seen = [there.get(id) for id in there.ids if id != first]
+        assert {one.delivery for one in seen} == {Delivery.ACCEPTED}
+        took = sorted(
+            one.at + (one.took_ms or 0) - each.created_at
+            for each in seen
+            for one in each.tries
+            if one.outcome == "accepted"
+        )
+        print(f"p50 {took[30]} ms, p99 {took[59]} ms")
+        assert len(took) == 60
+        assert took[59] <= 5000
+        asked = sum(one.channel == "c0" for each in seen for one in each.tries)
+        assert 5 <= asked <= 30
+        there.approve_all()
+        assert there.checker().violations() == []
+
+
 @pytest.mark.parametrize("arrivals", [60, pytest.param(600, marks=pytest.mark.slow)])
 def test_f26_ten_minutes_without_any_gateway(server: Server, arrivals: int) -> None:
     """The queue is bounded, starts are refused with a time, what waits ends before its code, and nobody storms."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -32,9 +33,15 @@ def xml(*rows: str) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8" ?><returnsms>{"".join(rows)}</returnsms>'.encode()
 
 
-def ask(body: bytes, what: str = "reports", status: int = 200, **changes: Any) -> tuple[Sequence[Any], list[str], str]:
+def ask(
+    body: bytes,
+    what: str = "reports",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> tuple[Sequence[Any], list[str], str]:
     """Rows, request lines, form."""
-    with RawGateway(says(http_answer(status, body))) as gateway:
+    with RawGateway(says(http_answer(status, body, headers))) as gateway:
 
         async def run() -> Sequence[Any]:
             channel = SmsAspxChannel(settings(gateway.host, **changes), clock=lambda: NOW)
@@ -132,6 +139,20 @@ def test_rows_of_json_are_the_same_and_1_is_success_there() -> None:
     body = json.dumps({"error": "1", "remark": "成功", "statusbox": [row]}).encode()
     assert ask(body, profile="huaxin")[0] == [Report("1212", "+8613800138000", True, "DELIVRD")]
     assert ask(b'{"error":"1","remark":"","statusbox":[]}')[0] == []
+
+
+@pytest.mark.parametrize("error", ["null", '" 1 "', "1", '"0"'])
+def test_an_error_that_is_none_hides_no_rows(error: str) -> None:
+    """They are handed out once."""
+    row = '{"mobile":"13800138000","taskid":"1212","status":"10","errorcode":"DELIVRD"}'
+    body = f'{{"error":{error},"remark":null,"statusbox":[{row}]}}'.encode()
+    assert ask(body, profile="huaxin")[0] == [Report("1212", "+8613800138000", True, "DELIVRD")]
+
+
+def test_a_list_whose_compression_was_cut_gives_the_rows_that_came() -> None:
+    squeezed = zlib.compress(xml(*[ROW.format(DELIVERED)] * 50), wbits=zlib.MAX_WBITS + 16)
+    assert len(ask(squeezed[:-8], headers={"Content-Encoding": "gzip"})[0]) == 50
+    assert ask(squeezed[:-12], headers={"Content-Encoding": "gzip"})[0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -52,6 +53,41 @@ def test_an_unknown_try_is_settled_by_its_report(world: World) -> None:
     assert world.get(id).delivery is Delivery.DELIVERED
 
 
+def test_an_unknown_try_that_did_not_arrive_is_undelivered_where_no_other_channel_is_left(world: World) -> None:
+    world.gateways[0].answers = [TryResult(Outcome.UNKNOWN, Reason.ANSWER, gateway_id="77")]
+    world.gateways[1].answers = [TryResult(Outcome.REJECTED, Reason.ACCOUNT)]
+    id = world.start().verification.id
+    world.deliver()
+    hear(world, row(delivered=False, gateway_id="77"))
+    assert state(world, id) == (Delivery.UNDELIVERED, ["undelivered", None])
+
+
+def test_a_send_is_undelivered_when_its_last_channel_refuses_after_the_report_of_the_first(world: World) -> None:
+    world.gateways[0].answers = [TryResult(Outcome.UNKNOWN, Reason.ANSWER, gateway_id="77")]
+    id = world.start().verification.id
+
+    async def refuses() -> TryResult:
+        await asyncio.to_thread(hear, world, row(delivered=False, gateway_id="77"))
+        assert world.get(id).delivery is Delivery.TRYING
+        return TryResult(Outcome.REJECTED, Reason.ACCOUNT)
+
+    world.gateways[1].answers = [refuses]
+    world.deliver()
+    assert state(world, id) == (Delivery.UNDELIVERED, ["undelivered", None])
+
+
+def test_hold_waits_no_longer_for_what_a_report_calls_undelivered(world: World) -> None:
+    world.on_unknown = "hold"
+    world.gateways[0].answers = [TryResult(Outcome.UNKNOWN, Reason.ANSWER, gateway_id="77")]
+    id = world.start().verification.id
+    world.deliver()
+    assert (world.gateways[1].inbox, world.get(id).delivery) == ([], Delivery.TRYING)
+    hear(world, row(delivered=False, gateway_id="77"))
+    world.deliver()
+    assert world.gateways[0].codes == world.gateways[1].codes
+    assert state(world, id) == (Delivery.ACCEPTED, ["undelivered", None])
+
+
 def test_what_was_not_delivered_is_tried_by_one_more_channel_with_the_same_code_and_only_once(world: World) -> None:
     world.gateways[1].answers = [TryResult(Outcome.ACCEPTED, gateway_id="78")]
     seen = sent(world)
@@ -67,6 +103,8 @@ def test_what_was_not_delivered_is_tried_by_one_more_channel_with_the_same_code_
 
 def test_f28_a_report_that_comes_before_the_answer_waits_for_it(world: World) -> None:
     news = counting("delivered", "orphan")
+    # Else a slow machine looks a second time before the answer is there.
+    world.freeze_clock()
     hear(world, row())
     assert world.server.client.zcard("otp:{reports}:orphans") == 1
     seen = sent(world)

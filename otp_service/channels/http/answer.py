@@ -26,6 +26,9 @@ class HttpAnswer:
     """Decoded; at most one byte more than was allowed, so that a body that was cut is seen to be too long."""
     retry_after: float | None = None
     """Seconds, from a `Retry-After` header that could be read."""
+    unpacked: bytes = field(default=b"", repr=False)
+    """As far as it came, the text of a body whose compression has no end: then `body` is as it came, since what is
+    missing may have said otherwise. For lists, which are worth something without their end."""
 
 
 def read_answer(status: int, headers: Headers, raw: bytes, now: float, most: int = MAX_ANSWER) -> HttpAnswer:
@@ -37,21 +40,25 @@ def read_answer(status: int, headers: Headers, raw: bytes, now: float, most: int
             encoding.append(value)
         elif lowered == b"retry-after":
             retry_after.append(value)
-    return HttpAnswer(status, _decoded(raw, _joined(encoding), most), _retry_after(_joined(retry_after), now))
+    body, unpacked = _decoded(raw, _joined(encoding), most)
+    return HttpAnswer(status, body, _retry_after(_joined(retry_after), now), unpacked)
 
 
 def _joined(values: list[bytes]) -> str:
     return b", ".join(values).decode("latin-1").strip()
 
 
-def _decoded(raw: bytes, encoding: str, most: int) -> bytes:
-    """Some servers compress though we ask them not to. Others would unpack a bomb whole; zlib stops where we say."""
+def _decoded(raw: bytes, encoding: str, most: int) -> tuple[bytes, bytes]:
+    """Body and, of one that was cut, its beginning. Some servers compress though we ask them not to. Others would
+    unpack a bomb whole; zlib stops where we say."""
     if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
-        return raw
+        return raw, b""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, most + 1)
+        body = unpacking.decompress(raw, most + 1)
     except zlib.error:
-        return _inflated(raw, most) if encoding.lower() == "deflate" else raw
+        return (_inflated(raw, most) if encoding.lower() == "deflate" else raw), b""
+    return (body, b"") if unpacking.eof or len(body) > most else (raw, body)
 
 
 def _inflated(raw: bytes, most: int) -> bytes:

@@ -169,17 +169,19 @@ def _by_error(leaves: Leaves, words: str) -> _Finding:
 
 
 def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
-    """The answer's word on our own number, where it has one, goes before its word on the whole request."""
+    """The answer's word on our own number, where it has one, goes before its word on the whole request. A row that
+    names our number and says nothing of it is neither a refusal nor a success."""
     ours = {code for number, code in leaves.rows if number in [prefix + mobile for prefix in _PREFIXES]}
     if len(ours) > 1:
         raise UnreadableError("the answer says two things about our number")
+    ours.discard("")
     for code in ours - rules.SUCCESS_CODES:
         return _final(_of_row(code))
     failed = _count(leaves, "failcount")
     listed = leaves.values.get("faillist", "") not in ("", "[]")
     unexplained = not ours and (leaves.rows or failed or listed)
     if overall.refusal is None and unexplained:
-        return _Finding(UNKNOWN, f"accepted, but with failures that don't name our number: {overall.words}")
+        return _Finding(UNKNOWN, f"accepted, but with failures that say nothing of our number: {overall.words}")
     return overall
 
 

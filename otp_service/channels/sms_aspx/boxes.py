@@ -87,9 +87,9 @@ def _from_json(text: str, kind: str) -> Sequence[Fields]:
     except (ValueError, RecursionError):
         return _or_unreadable([row for found in _JSON_ROW.findall(text) for row in _json_row(found)])
     given = {name.lower(): value for name, value in document.items()}
-    error = str(given.get("error", ""))
+    error = str(given.get("error") or "").strip()
     if error not in _DONE_IN_JSON:
-        raise _refused(str(given.get("remark", "")))
+        raise _refused(str(given.get("remark") or ""))
     if kind not in given and not error:
         raise UnreadableError(f"the answer has no {kind}")
     rows = given.get(kind) or []

@@ -101,7 +101,7 @@ class SmsAspxChannel(HttpChannel[SmsAspxSettings]):
             answer = await self._post(form, ends, MAX_LIST)
             if answer.status != 200:
                 raise ChannelError(f"the gateway answered HTTP {answer.status} to the query for its {kind}")
-            return read_rows(answer.body, kind)
+            return read_rows(answer.unpacked or answer.body, kind)
         except (HttpError, UnreadableError) as error:
             raise ChannelError(gateway_words(str(error), form.secrets)) from error
 

@@ -53,10 +53,10 @@ elseif verdict ~= 'neutral' then
   if row >= ROW or (#ring == RING and bad >= MOST_BAD) then
     open_for(FIRST_SPELL)
     happened = 'opened'
-  elseif rest > 0 then
-    redis.call('HSET', channel, 'rest', int(now + rest))
   end
 end
+-- The time that it asks for counts whenever it says so: also late, when its silence was counted before.
+if rest > 0 then redis.call('HSET', channel, 'rest', int(now + rest)) end
 
 if verdict ~= 'neutral' then
   local fade = math.pow(0.5, math.max(now - tonumber(r[6] or now), 0) / HALF_LIFE)

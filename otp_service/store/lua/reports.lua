@@ -32,15 +32,18 @@ local function another_channel(k, send)
   return false
 end
 
+-- Whether somebody has the latest send in hand, or will: until it is settled it stands among the open ones.
+local function is_worked_on(k, id) return redis.call('ZSCORE', k.later, k.r[F.sends] .. ':' .. id) end
+
 -- Bring the latest send to the end that its reports say, if they say one. True when one more channel is to be tried:
--- once a send, while the code lives long enough to be of use. `delivery` stays `accepted` meanwhile: no state goes back.
+-- once a send, while the code lives long enough to be of use. `delivery` stays as it is meanwhile: no state goes back.
 local function judge_reports(k, id, now, t)
   local r = k.r
   local delivery = r[F.delivery]
   if tonumber(r[F.sends]) ~= t.send or (delivery ~= 'trying' and delivery ~= 'accepted') then return false end
   if t.report == 'delivered' then
     deliver_state(k, id, now, 'delivered', t.channel)
-  elseif delivery == 'accepted' and all_undelivered(k.tries, t.send) then
+  elseif (delivery == 'accepted' or not is_worked_on(k, id)) and all_undelivered(k.tries, t.send) then
     if r[F.extra] ~= r[F.sends] and r[F.expires] - now >= MIN_LIFE_TO_RESEND and another_channel(k, t.send) then
       put(k, {F.extra, r[F.sends], F.holder, ''})
       return true

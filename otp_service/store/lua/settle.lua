@@ -32,12 +32,12 @@ if open and current then
   if verdict == 'later' then
     waits = true
     if played then put(k, {F.maybe, ''}) end
-  elseif again then
-    if all_undelivered(k.tries, tonumber(send)) then deliver_state(k, id, now, 'undelivered') end
-  elseif verdict == 'accepted' then
+  elseif verdict == 'accepted' and not again then
     deliver_state(k, id, now, 'accepted', channel)
-  elseif (verdict == 'failed' or verdict == 'expired') and nothing_left then
+  elseif (verdict == 'failed' or verdict == 'expired') and nothing_left and not again then
     deliver_state(k, id, now, verdict, '', verdict)
+  elseif all_undelivered(k.tries, tonumber(send)) then
+    deliver_state(k, id, now, 'undelivered')
   end
   if channel and (verdict == 'accepted' or verdict == 'done') then play_on() end
   tell_waiting(k, KEYS[7], send)

@@ -60,7 +60,7 @@ local closed, last, may_have, retryable = {}, {}, false, false
 for _, t in ipairs(tries_of_send()) do
   if t.outcome == 'rejected' and t.reason == 'number' then return {'stop'} end
   if t.outcome ~= 'retryable' then closed[t.channel] = true end
-  may_have = may_have or not t.outcome or t.outcome == 'unknown'
+  may_have = may_have or (not t.outcome or t.outcome == 'unknown') and t.report ~= 'undelivered'
   retryable = retryable or t.outcome == 'retryable'
   last[t.channel] = t
 end
