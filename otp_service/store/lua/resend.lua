@@ -24,7 +24,7 @@ local limit, wait = refusal(k, now, a, r)
 local guard = guard_look(k, now, a)
 limit, wait = guard_refuses(guard, a, limit, wait)
 if wait > 0 then return {'refused', limit, wait, snapshot('pending', now, r), guard_said(guard)} end
-if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
+if is_full(k, a.outbox_max) then return {'full'} end
 
 send(k, now, id, r[F.sends] + 1, a)
 guard_count(k, guard, a, r[F.expires])

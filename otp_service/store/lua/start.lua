@@ -36,7 +36,7 @@ limit, wait = guard_refuses(guard, a, limit, wait)
 if wait > 0 then
   return {'refused', limit, wait, pending and snapshot('pending', now, current) or false, guard_said(guard)}
 end
-if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
+if is_full(k, a.outbox_max) then return {'full'} end
 if guard and guard.reason ~= '' and a.guard_mode == 'challenge' and a.excused ~= '1' then
   return {'suspicious', guard.wait, guard_said(guard)}
 end
@@ -54,8 +54,6 @@ else
   end
   put(k, {F.status, 'pending', F.created, now, F.expires, now + ttl, F.context, context,
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
-  -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
-  if a.queue == '1' then redis.call('ZADD', k.due, now + ttl, 'e:' .. id) end
   redis.call('LPUSH', k.recent, id)
   redis.call('LTRIM', k.recent, 0, RECENT - 1)
   redis.call('PEXPIRE', k.recent, ttl + TOMBSTONE)
