@@ -45,7 +45,7 @@ if open and current then
 end
 if waits then
   redis.call('ZADD', k.later, int(now + delay), send .. ':' .. id)
-elseif open and current then
+elseif status == 'pending' and current then
   -- Nobody need look before the end. `XX`: what has ended is not due again.
   redis.call('ZADD', k.due, 'XX', r[F.expires], 'e:' .. id)
 end
