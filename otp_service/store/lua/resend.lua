@@ -9,7 +9,7 @@ local now = clock()
 
 local r = read(k)
 if r[F.client] ~= client then return {'missing'} end
-local again = replay(k, a.nonce)
+local again = replay(k, a.nonce, of_request(a.nonce))
 if again then return again end
 local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, r) end
@@ -28,7 +28,7 @@ if is_full(k, a.outbox_max) then return {'full'} end
 
 send(k, now, id, r[F.sends] + 1, a)
 guard_count(k, guard, a, r[F.expires])
-local s = remember(k, 'resent', now, a.nonce)
+local s = remember(k, 'resent', now, of_request(a.nonce))
 write_down(k)
 s[4] = guard_said(guard)
 return s

@@ -12,7 +12,8 @@ local old = {record = KEYS[3], due = k.due, events = k.events}
 
 read(k)
 local current = expected ~= '' and read(old)
-local again = replay(k, a.nonce) or current and replay(old, a.nonce)
+local request = of_request(a.nonce)
+local again = replay(k, a.nonce, OF_START) or current and replay(old, a.nonce, request)
 if again then return again end
 
 read_marks(k)
@@ -61,7 +62,7 @@ else
   send(k, now, id, 1, a)
 end
 guard_count(k, guard, a, k.r[F.expires])
-local s = remember(k, result, now, a.nonce)
+local s = remember(k, result, now, reuse and request or OF_START)
 write_down(k)
 if not reuse then redis.call('PEXPIRE', k.record, ttl + TOMBSTONE) end
 s[4] = guard_said(guard)
