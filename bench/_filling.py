@@ -21,7 +21,7 @@ TO_A_PREFIX = 10
 """Recipients that share a prefix."""
 _BATCH = 500
 _COPY = """
--- KEYS: the outbox, later and due of a partition, then what start.lua wrote for one verification alone
+-- KEYS: the outbox and due of a partition, then what start.lua wrote for one verification alone
 -- ARGV: its id, the first number of the copies, how many, its key of the prefix, how many share a prefix
 local id, first, count, prefix, sharing = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local function named(key, n)
@@ -30,17 +30,16 @@ local function named(key, n)
   return head .. string.format('%0' .. #name .. 'x', n)
 end
 local entry = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][2]
-local later, due = redis.call('ZSCORE', KEYS[2], '1:' .. id), redis.call('ZSCORE', KEYS[3], 'e:' .. id)
+local due = redis.call('ZSCORE', KEYS[2], 'e:' .. id)
 local sent = redis.call('ZRANGE', prefix, 0, 0, 'WITHSCORES')
 local life = redis.call('PTTL', prefix)
 for n = first, first + count - 1 do
-  for i = 4, #KEYS do redis.call('COPY', KEYS[i], named(KEYS[i], n)) end
+  for i = 3, #KEYS do redis.call('COPY', KEYS[i], named(KEYS[i], n)) end
   local shared = named(prefix, math.floor(n / sharing))
   redis.call('ZADD', shared, sent[2], string.format('%0' .. #sent[1] .. 'x', n))
   redis.call('PEXPIRE', shared, life)
   redis.call('XADD', KEYS[1], '*', unpack(entry))
-  redis.call('ZADD', KEYS[2], later, string.format('1:ver_%040d', n))
-  redis.call('ZADD', KEYS[3], due, string.format('e:ver_%040d', n))
+  redis.call('ZADD', KEYS[2], due, string.format('e:ver_%040d', n))
 end
 return count
 """
@@ -52,7 +51,7 @@ class Template:
 
     id: str
     shared: tuple[str, ...]
-    """outbox, later, due."""
+    """outbox, due."""
     own: tuple[str, ...]
     prefix: str
 
@@ -61,7 +60,7 @@ class Template:
         """From the call of start.lua; the order of its keys is that of start.lua and sends.lua."""
         keys = [str(key) for key in asked[3 : 3 + int(asked[2])]]
         id = keys[1].rpartition(":")[2]
-        prefix, shared = keys[10], tuple(keys[5:8])
+        prefix, shared = keys[10], (keys[5], keys[7])
         beside = {*shared, prefix, keys[14], keys[8], keys[15]}  # a prefix's test by the guard; events; what it holds
         own = tuple(key for key in dict.fromkeys(keys) if key not in beside and connection.exists(key))
         return cls(id, shared, own, prefix)

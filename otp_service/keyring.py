@@ -214,6 +214,12 @@ class Keyring:
         return mac(self._key(kid, *use))
 
 
+def nonce_of(id: VerificationId) -> str:
+    """By which the request that started it is known: an id begins with that."""
+    raw = int(id.text.removeprefix(_ID_PREFIX).translate(_TO_DIGITS), 32).to_bytes(_ID_BYTES, "big")
+    return base64url.encode(raw[:NONCE_BYTES])
+
+
 def _partition(prefix: bytes) -> int:
     return prefix[0] % PARTITIONS
 

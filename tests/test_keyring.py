@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.keyring import NONCE_BYTES, PARTITIONS, Keyring, SealBroken
+from otp_service import base64url
+from otp_service.keyring import NONCE_BYTES, PARTITIONS, Keyring, SealBroken, nonce_of
 from tests.world import FINGERPRINT, NUMBER, SECRET
 
 KEYRING = Keyring([("a", SECRET)], FINGERPRINT)
@@ -36,6 +37,11 @@ def test_every_id_tells_whom_it_is_for(nonce: bytes, last: int) -> None:
     made = KEYRING.new_id(e164, PREFIX, nonce)
     assert KEYRING.parse_id(made.text) == made
     assert made.recipient == KEYRING.recipient(e164)
+
+
+def test_an_id_tells_by_which_request_it_was_started() -> None:
+    nonce = bytes(range(NONCE_BYTES))
+    assert nonce_of(KEYRING.new_id(NUMBER, PREFIX, nonce)) == base64url.encode(nonce)
 
 
 def test_an_id_holds_only_characters_that_survive_a_url_and_a_double_click() -> None:

@@ -243,6 +243,17 @@ def test_an_outbox_holds_no_more_than_its_bound(world: World) -> None:
         world.start(session="one more")
 
 
+def test_what_is_put_off_counts_for_the_bound_of_its_outbox(world: World) -> None:
+    world.with_rules(outbox_max=3, limits=Limits(recipient=()))
+    world.start(session="0")
+    world.operations.pause_sends("region:CN", 3_600_000, "a@b")
+    world.deliver()
+    for n in (1, 2):
+        world.start(session=str(n))
+    with pytest.raises(Exception, match="waiting"):
+        world.start(session="one more")
+
+
 def test_a_record_is_bounded_by_its_attempts_and_sends(world: World) -> None:
     """However often it is asked, it grows with what was counted only."""
     id = world.start().verification.id

@@ -389,8 +389,11 @@ def test_a_start_while_one_pends_counts_once_however_often_it_is_asked(
 
 
 def test_an_end_is_due_when_it_is_said_to_be(world: World, raw: redis.Redis) -> None:
+    """While the send is open somebody looks sooner."""
     seen = world.start().verification
     [due] = names(raw, "*:due")
+    assert raw.zscore(due, f"e:{seen.id}") == seen.created_at + 30_000
+    world.deliver()
     assert raw.zscore(due, f"e:{seen.id}") == seen.expires_at
 
 

@@ -1,8 +1,9 @@
 """What the fields of a verification's record are called in Redis: a name of many letters would stand in each record.
 
 Scripts say `F.status`, which `scripts.py` replaces by the name here. Beside these a record has `d0` to `d9`, the
-digests of its codes, and `r:<nonce>`, what the request of that nonce was answered. What is 0 or empty has no field.
-`promised` is what no script looks into: how many sends there may be, how long a token lives, the number as it names it.
+digests of its codes, `r`, what its start was answered, and `r:<nonce>`, what another request of that nonce was. What is
+0 or empty has no field. `promised` is what no script looks into: how many sends there may be, how long a token lives,
+the number as it names it.
 """
 
 from __future__ import annotations

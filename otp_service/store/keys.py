@@ -22,8 +22,8 @@
 | `P:{guard}:held`           | hash   | countries that are held                     | 1 d; one field a country     |
 | `P:{NN}:w:<id>`            | list   | the first outcome, for a start that waits   | 10 s                         |
 | `P:{NN}:outbox`            | stream | sends that wait                             | none: bounded by `outbox_max` |
-| `P:{NN}:later`             | zset   | when somebody must look at an open send     | none: bounded by `outbox_max` |
-| `P:{NN}:due`               | zset   | moments: ends of lives, approvals           | none: two members a record   |
+| `P:{NN}:later`             | zset   | sends that are put off, by their next round | none: bounded by `outbox_max` |
+| `P:{NN}:due`               | zset   | moments: looks, ends of lives, approvals    | none: two members a record   |
 | `P:{NN}:dead`              | stream | sends that no worker could work on          | none: the latest 1,000       |
 | `P:{NN}:events`            | stream | what subscribers are to be told             | none: the latest 100,000     |
 | `P:events`                | stream | the same, of the installation                  | none: bounded by a length |

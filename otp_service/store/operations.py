@@ -216,8 +216,7 @@ def _queue(now: int, partitions: Sequence[Any]) -> QueueState:
     return QueueState(
         depth=depth,
         oldest_ms=max(now - min(asked, default=now), 0),
-        # One member for each open send, the queued ones included.
-        later=max(sum(open_sends for _, _, open_sends, _ in partitions) - depth, 0),
+        later=sum(put_off for _, _, put_off, _ in partitions),
         dead=sum(dead for _, _, _, dead in partitions),
     )
 

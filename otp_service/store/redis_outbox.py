@@ -177,7 +177,7 @@ class RedisOutbox:
         return [(partition, text(member)) for members in due for member in members]
 
     async def _wake_one(self, partition: int, member: str) -> Finished | None:
-        """`e:<id>` is an end, `a:<id>` an approval, `r:<id>` a played send's report, `<send>:<id>` an open send."""
+        """`e:<id>` is a look or an end, `a:<id>` an approval, `r:<id>` a played report, `<send>:<id>` a next round."""
         first, _, id = member.partition(":")
         kind, send = (first, "") if first in ("a", "e", "r") else ("d", first)
         reply = await self._trips.script("wake", self._send_keys(partition, id), [kind, id, send, GROUP])

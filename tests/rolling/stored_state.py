@@ -23,7 +23,7 @@ from otp_service.audit import Act
 from otp_service.errors import CodeMismatch
 from otp_service.keyring import PARTITIONS
 from otp_service.policy import Limits, Spend, Window
-from otp_service.ports import HookAnswer
+from otp_service.ports import HookAnswer, Outcome, Reason, TryResult
 from otp_service.recipient import parse
 from otp_service.store import RedisAudit, RedisRevocations, connect, connect_async
 from otp_service.store.keys import Keys
@@ -36,7 +36,9 @@ from tests.world import ACCEPTED, MOVABLE, SHOP, Server, World
 FILE = Path(__file__).parents[1] / "data/stored_state.json"
 NUMBERS = {
     name: f"+86138{n}0138000"
-    for n, name in enumerate(("sent", "approved", "used", "canceled", "exhausted", "suppressed", "left", "waiting"))
+    for n, name in enumerate(
+        ("sent", "approved", "used", "canceled", "exhausted", "suppressed", "left", "waiting", "put_off")
+    )
 }
 BOUND = {"session": "s", "device": "d"}
 METADATA = {"order": "7"}
@@ -81,6 +83,10 @@ def make(server: Server) -> dict[str, Any]:
     RedisAudit(server.client, world.keyring, scripts=MOVABLE).record_act(Act("ann@host", "sends.pause", PAUSED))
     hooks.receiver.answers = [OK, HookAnswer(500)]
     hooks.turn()
+    ids["put_off"] = world.start(NUMBERS["put_off"]).verification.id
+    for gateway in world.gateways:
+        gateway.answers = [TryResult(Outcome.RETRYABLE, Reason.NETWORK)]
+    world.deliver()
     # One that a worker had begun to read as it died, and one that nobody has read.
     ids["left"] = world.start(NUMBERS["left"]).verification.id
 

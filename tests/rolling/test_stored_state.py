@@ -73,9 +73,11 @@ def proof(world: World, name: str, token: str) -> Any:
 
 
 def test_what_waited_and_what_a_dead_worker_left_is_delivered(world: World) -> None:
+    names = ("left", "waiting", "put_off")
     all_asleep(world.server.client)
-    world.deliver(lambda: {world.get(IDS[name]).delivery for name in ("left", "waiting")} == {Delivery.ACCEPTED})
-    assert sorted(world.gateways[0].codes) == sorted(world.code_of(IDS[name]) for name in ("left", "waiting"))
+    world.move_clock(10)
+    world.deliver(lambda: {world.get(IDS[name]).delivery for name in names} == {Delivery.ACCEPTED})
+    assert sorted(world.gateways[0].codes) == sorted(world.code_of(IDS[name]) for name in names)
 
 
 def test_what_was_answered_is_answered_so_again(world: World) -> None:

@@ -13,7 +13,7 @@ go_on_without_memory(k.record)
 
 local r = read(k)
 if r[F.client] ~= client then return {'missing'} end
-local again = replay(k, nonce)
+local again = replay(k, nonce, of_request(nonce))
 if again then return again end
 local status = status_of(k, id, now)
 local bound = r[F.bindings] or ''
@@ -42,12 +42,12 @@ if wrong ~= '1' and (purpose == '' or purpose == r[F.purpose]) then
   end
 end
 
--- The nonces of the sends: what lives on other partitions knows them by these.
+-- The nonces of the sends again: what lives on other partitions knows them by these. That of the start is in the id.
 local function nonces_of_sends()
   local nonces = {}
   for name, value in pairs(r) do
     local nonce = string.match(name, '^r:(.*)')
-    if nonce and string.find(value, '^[cr]') then nonces[#nonces + 1] = nonce end
+    if nonce and string.find(value, '^r') then nonces[#nonces + 1] = nonce end
   end
   return nonces
 end
@@ -80,6 +80,6 @@ count_in(failures, now, windows, nonce)
 redis.call('INCR', k.failed)
 redis.call('PEXPIRE', k.failed, FAILED)
 if attempts >= tonumber(r[F.max_attempts]) then finish(k, id, now, 'exhausted') end
-local s = remember(k, 'mismatch', now, nonce)
+local s = remember(k, 'mismatch', now, of_request(nonce))
 write_down(k)
 return s

@@ -9,7 +9,7 @@ local now = clock()
 
 local r = read(k)
 if r[F.client] ~= client then return {'missing'} end
-local again = replay(k, a.nonce)
+local again = replay(k, a.nonce, of_request(a.nonce))
 if again then return again end
 local status = status_of(k, id, now)
 if status ~= 'pending' then return snapshot(status, now, r) end
@@ -24,11 +24,11 @@ local limit, wait = refusal(k, now, a, r)
 local guard = guard_look(k, now, a)
 limit, wait = guard_refuses(guard, a, limit, wait)
 if wait > 0 then return {'refused', limit, wait, snapshot('pending', now, r), guard_said(guard)} end
-if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
+if is_full(k, a.outbox_max) then return {'full'} end
 
 send(k, now, id, r[F.sends] + 1, a)
 guard_count(k, guard, a, r[F.expires])
-local s = remember(k, 'resent', now, a.nonce)
+local s = remember(k, 'resent', now, of_request(a.nonce))
 write_down(k)
 s[4] = guard_said(guard)
 return s

@@ -94,6 +94,7 @@ local function send(k, now, id, sends, a)
   local sent = nth_of(id, sends)
   count_in(k.recipient, now, a.windows, sent)
   count_in(k.prefix, now, a.prefix_windows, sent)
+  -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
   if a.queue == '1' then
     -- What the send before this one still waited for is dropped with it.
     if sends > 1 then redis.call('ZREM', k.later, (sends - 1) .. ':' .. id) end

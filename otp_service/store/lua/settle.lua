@@ -45,8 +45,9 @@ if open and current then
 end
 if waits then
   redis.call('ZADD', k.later, int(now + delay), send .. ':' .. id)
-elseif not open or current then
-  redis.call('ZREM', k.later, send .. ':' .. id)
+elseif status == 'pending' and current then
+  -- Nobody need look before the end. `XX`: what has ended is not due again.
+  redis.call('ZADD', k.due, 'XX', r[F.expires], 'e:' .. id)
 end
 redis.call('XACK', k.outbox, group, entry)
 redis.call('XDEL', k.outbox, entry)

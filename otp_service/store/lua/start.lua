@@ -23,7 +23,8 @@ end
 
 read(k)
 local current = expected ~= '' and read(old)
-local again = replay(k, a.nonce) or current and replay(old, a.nonce)
+local request = of_request(a.nonce)
+local again = replay(k, a.nonce, OF_START) or current and replay(old, a.nonce, request)
 if again then return again end
 
 read_marks(k)
@@ -47,7 +48,7 @@ limit, wait = guard_refuses(guard, a, limit, wait)
 if wait > 0 then
   return {'refused', limit, wait, pending and snapshot('pending', now, current) or false, guard_said(guard)}
 end
-if redis.call('ZCARD', k.later) >= a.outbox_max then return {'full'} end
+if is_full(k, a.outbox_max) then return {'full'} end
 if guard and guard.reason ~= '' and a.guard_mode == 'challenge' and a.excused ~= '1' then
   return {'suspicious', guard.wait, guard_said(guard)}
 end
@@ -68,8 +69,6 @@ else
   end
   put(k, {F.status, 'pending', F.created, now, F.expires, now + ttl, F.context, context,
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
-  -- A worker ends what it may deliver; a test number's end is seen by whoever looks.
-  if a.queue == '1' then redis.call('ZADD', k.due, now + ttl, 'e:' .. id) end
   -- One that began before may have a longer life.
   local life = redis.call('LPUSH', k.recent, id) > 1 and LONGEST or tonumber(ttl)
   redis.call('LTRIM', k.recent, 0, RECENT - 1)
@@ -78,7 +77,7 @@ else
   send(k, now, id, 1, a)
 end
 guard_count(k, guard, a, k.r[F.expires])
-local s = remember(k, result, now, a.nonce)
+local s = remember(k, result, now, reuse and request or OF_START)
 write_down(k)
 if not reuse then redis.call('PEXPIRE', k.record, ttl + TOMBSTONE) end
 s[4] = guard_said(guard)

@@ -1,5 +1,5 @@
--- What was due: a verification's end, what an approval says of its channels, the report of a send that was only played,
--- or an open send that somebody must look at.
+-- What was due: a verification's end or a look at its open send, what an approval says of its channels, the report of a
+-- send that was only played, or the next round of a send that was put off.
 -- KEYS: record, tries, due, events, outbox, later   ARGV: kind ('e', 'a', 'r', 'd'), id, send (of 'd'), group
 -- Returns the status and the channels that carried it, for an end; else nothing.
 local k = {record = KEYS[1], tries = KEYS[2], due = KEYS[3], events = KEYS[4], outbox = KEYS[5], later = KEYS[6]}
@@ -30,26 +30,28 @@ local function comes_to_somebody(entry)
   return true
 end
 
+-- A send that is open, though no entry of the outbox will bring it to a worker, is queued anew.
+local function queue_again(r)
+  if r[F.entry] and comes_to_somebody(r[F.entry]) then return false end
+  put(k, {F.holder, ''})
+  if r[F.entry] then redis.call('XDEL', k.outbox, r[F.entry]) end
+  queue(k, id, r[F.sends], now)
+  write_down(k)
+  return true
+end
+
+local function is_open(r)
+  local delivery = r[F.delivery]
+  return delivery == 'queued' or delivery == 'trying' or (delivery == 'accepted' and r[F.extra] == r[F.sends])
+end
+
 if kind == 'd' then
   local member = send .. ':' .. id
   local moment = redis.call('ZSCORE', k.later, member)
   if not moment or tonumber(moment) > now then return false end
   redis.call('ZREM', k.later, member)
   local r = read(k)
-  local delivery, entry = r[F.delivery], r[F.entry]
-  if status_of(k, id, now) ~= 'pending' or r[F.sends] ~= send then return false end
-  if delivery ~= 'queued' and delivery ~= 'trying' and not (delivery == 'accepted' and r[F.extra] == send) then
-    return false
-  end
-  if entry and comes_to_somebody(entry) then
-    -- It still waits in the outbox, or is worked on.
-    redis.call('ZADD', k.later, int(now + LOOK_AGAIN), member)
-  else
-    put(k, {F.holder, ''})
-    if entry then redis.call('XDEL', k.outbox, entry) end
-    queue(k, id, send, now)
-    write_down(k)
-  end
+  if status_of(k, id, now) == 'pending' and r[F.sends] == send and is_open(r) then queue_again(r) end
   return false
 end
 
@@ -65,8 +67,11 @@ if kind == 'r' then
   return false
 end
 if status == 'pending' then
-  -- Our clock has stepped back since the caller looked.
-  redis.call('ZADD', k.due, r[F.expires], kind .. ':' .. id)
+  if not is_open(r) then
+    look_at(k, id, r[F.expires])
+  elseif redis.call('ZSCORE', k.later, r[F.sends] .. ':' .. id) or not queue_again(r) then
+    look_at(k, id, now + LOOK_AGAIN)
+  end
   return false
 end
 if not status then return false end
