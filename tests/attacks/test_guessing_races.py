@@ -32,11 +32,12 @@ def assert_fair(said: Counter[str], count: int) -> None:
     assert said["ok"] + said["code_mismatch"] + said["already_approved"] + said["exhausted"] == count
 
 
-PARTS = [pytest.param(range(n, n + 1000), marks=pytest.mark.slow) for n in range(0, 10_000, 1000)]
-"""10⁴ runs, a thousand at a time: each takes minutes."""
-
-
-@pytest.mark.parametrize("runs", [range(2), *PARTS], ids=lambda runs: f"{runs.start}-{runs.stop}")
+# 10⁴ runs, a thousand at a time: each takes minutes.
+@pytest.mark.parametrize(
+    "runs",
+    [range(2), *(pytest.param(range(n, n + 1000), marks=pytest.mark.slow) for n in range(0, 10_000, 1000))],
+    ids=lambda runs: f"{runs.start}-{runs.stop}",
+)
 def test_two_hundred_guesses_released_together_are_compared_no_more_often_than_allowed(
     apis: Apis, unlimited: World, runs: range
 ) -> None:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
@@ -25,6 +25,8 @@ THREADS = 4
 """Callers at work; each call goes to either process, as a balancer would have it."""
 STAY_SECONDS = 1.5
 """How long the load runs in each mixture of processes."""
+FREE = replace(UNLIMITED, spray_brake=False)
+"""Each life has a wrong code, and soon there are enough of them to look like an attack."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Fleet:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def roll(self, place: int, kids: str) -> None:
-        world = World(self.server, UNLIMITED, cooldown=(0,)).with_keyring(keyring(kids))
+        world = World(self.server, FREE, cooldown=(0,)).with_keyring(keyring(kids))
         world.gateways = [self.phones, FakeGateway("backup")]
         if place == len(self.verifiers):
             self.verifiers.append(world.verifier)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,9 +28,6 @@ from tests.rolling.balancer import Place
 STEP = 10_001
 """Between two numbers: each has a prefix of its own, so that no limit of prefixes is met."""
 _APPENDED = """
-[limits]
-prefix = ["100000/1h"]
-spray_brake = false
 [[clients]]
 name = "shop"
 key_hashes = ["{key}"]
@@ -42,6 +40,7 @@ class Process:
     place: Place
 
     def is_ready(self) -> bool:
+        assert self.popen.poll() is None, "it has ended: its log says why"
         try:
             return http.get(f"http://127.0.0.1:{self.place.admin_port}/readyz").status_code == 200
         except httpx.HTTPError:
@@ -104,13 +103,18 @@ class Fleet:
             process.popen.wait()
 
 
+def with_client(config: Path) -> str:
+    """Add one to what an installation has; its key."""
+    key = new_key()
+    with config.open("a", encoding="utf-8") as file:
+        file.write(_APPENDED.format(key=key.hash))
+    return key.text
+
+
 @contextlib.contextmanager
 def fleet(there: Installation) -> Iterator[Fleet]:
     """Two API processes and two workers, ready."""
-    key = new_key()
-    with there.config.open("a", encoding="utf-8") as config:
-        config.write(_APPENDED.format(key=key.hash))
-    made = Fleet(there, key.text)
+    made = Fleet(there, with_client(there.config))
     try:
         started = [made.begin(role) for role in ("serve", "serve", "worker", "worker")]
         for process in started:
