@@ -11,10 +11,11 @@ from structlog.testing import capture_logs
 from otp_service.policy import Limits
 from otp_service.ports import Outcome, Reason, TryResult
 from otp_service.reports.actor import GAPS
+from otp_service.routes import ChannelRule
 from otp_service.store.tries import named
 from otp_service.verification import Delivery, Status
 from tests.reports.report_world import Desk, act, at_a_desk, counted, hear, row, sent
-from tests.world import Server, World
+from tests.world import FakeGateway, Server, World
 
 
 @pytest.fixture
@@ -101,6 +102,19 @@ def test_what_was_not_delivered_is_tried_by_one_more_channel_with_the_same_code_
     assert [len(gateway.inbox) for gateway in world.gateways] == [1, 1]
 
 
+def test_of_three_channels_a_report_brings_in_one_and_no_third(world: World) -> None:
+    world.gateways.append(FakeGateway("third"))
+    world.with_rules(channels=(*world.rules.channels, ChannelRule("third", priority=2)))
+    world.gateways[1].answers = [TryResult(Outcome.ACCEPTED, gateway_id="78")]
+    seen = sent(world)
+    hear(world, row(delivered=False))
+    world.deliver()
+    hear(world, row(delivered=False, gateway_id="78"), channel="backup")
+    world.deliver()
+    assert state(world, seen.id) == (Delivery.UNDELIVERED, ["undelivered", "undelivered"])
+    assert [len(gateway.inbox) for gateway in world.gateways] == [1, 1, 0]
+
+
 def test_f28_a_report_that_comes_before_the_answer_waits_for_it(world: World) -> None:
     news = counting("delivered", "orphan")
     # Else a slow machine looks a second time before the answer is there.
@@ -118,6 +132,7 @@ def test_f28_a_report_that_comes_before_the_answer_waits_for_it(world: World) ->
 
 def test_f28_a_report_that_nobody_ever_asked_for_is_given_up_after_four_minutes(world: World) -> None:
     news = counting("orphan")
+    assert sum(GAPS) >= 240
     hear(world, row())
     for gap in GAPS:
         assert news() == [0]
