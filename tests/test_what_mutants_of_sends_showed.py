@@ -47,13 +47,13 @@ def overtaken(world: World, by: Callable[[], object]) -> Verifier:
 
 
 class TestASend:
-    def test_drops_what_the_one_before_it_still_waited_for(self, world: World, raw: redis.Redis) -> None:
-        """`later` bounds the outbox: a verification is in it once."""
+    def test_leaves_its_verification_one_moment_to_be_looked_at(self, world: World, raw: redis.Redis) -> None:
+        """Else each send would leave another behind."""
         id = world.start().verification.id
         world.move_clock(61)
         world.start()
-        [later] = raw.keys("*:later")
-        assert raw.zrange(later, 0, -1) == [f"2:{id}".encode()]
+        [due] = raw.keys("*:due")
+        assert raw.zrange(due, 0, -1) == [f"e:{id}".encode()]
 
     def test_goes_by_the_channel_that_the_start_named(self, world: World) -> None:
         id = world.start(channel="backup").verification.id
