@@ -41,8 +41,8 @@ def test_t68_the_whole_day(bench: ModuleType, seed: int) -> None:
     """T68: 10⁶ honest sends at 75 %, attacks of 10⁴ at 2 %: ≤ 20 sends a prefix, ≤ 1 % of the spend, ≤ 0.1 % honest.
 
     A single range may get twice as far where honest people live, and in an hour when gateways fail. Who spreads over
-    more ranges than that attack does may take a quarter more of the spend: fifty times the two sends that a range begins
-    with are 1 % already.
+    more ranges than that attack does may take a quarter more of the spend: fifty times the two sends with which a range
+    begins are 1 % already.
     """
     day = bench.simulate(1_000_000, 10_000, seed)
     reached: list[int] = []
