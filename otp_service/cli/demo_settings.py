@@ -14,7 +14,7 @@ from otp_service.cli.secrets import new_key_id, new_secret
 from otp_service.config.fields import Address
 
 CLIENT = "demo"
-BACKUP_ACCOUNT = "backup"
+BACKUP = {"backup": {"password": "demo", "profile": "classic"}}
 """A second account at the simulator: a fault set on one leaves the other well, and fail-over can be seen."""
 
 HOST = "127.0.0.1"
@@ -66,7 +66,7 @@ def demo_tables(secrets: DemoSecrets, api: Address, admin: Address, inbox: Addre
         "delivery": {"drain_seconds": 3},
         "channels": [
             {**gateway, "name": "primary", "profile": "seed", "userid": "12", "account": "demo"},
-            {**gateway, "name": "backup", "profile": "classic", "account": BACKUP_ACCOUNT},
+            {**gateway, "name": "backup", "profile": "classic", "account": "backup"},
         ],
         "clients": [{"name": CLIENT, "key_hashes": [secrets.key_hash]}],
     }

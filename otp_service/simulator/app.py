@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from otp_service.simulator.accounts import Accounts
 from otp_service.simulator.api import Api
@@ -43,6 +45,8 @@ class Settings:
     """An append-only file with every request, answer and report, numbers and codes in clear: see `journal`."""
     push_hosts: tuple[str, ...] = ()
     """Hosts beside this machine that reports may be pushed to."""
+    accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """More than those of `DEMO`, by name, as `PUT /api/accounts/{account}` takes them."""
 
 
 class App:
@@ -52,7 +56,10 @@ class App:
         events = Events()
         inbox = Inbox(events, settings.keep)
         deliveries = Deliveries(Pusher(frozenset(settings.push_hosts)), journal)
-        centre = Centre(Accounts(), inbox, journal, deliveries)
+        accounts = Accounts()
+        for name, given in settings.accounts.items():
+            accounts.put(name, dict(given))
+        centre = Centre(accounts, inbox, journal, deliveries)
         self._counter = Counter(centre)
         self._gateway = Gateway(centre)
         routes = {**Api(centre, events).routes(), **Pages(inbox, events).routes()}
@@ -105,8 +112,9 @@ def run(
     allowed_hosts: Sequence[str] = (),
     log: Path | None = None,
     push_hosts: Sequence[str] = (),
+    accounts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """`serve`, from code that has no event loop."""
-    settings = Settings(host, port, tuple(allowed_hosts), log=log, push_hosts=tuple(push_hosts))
+    settings = Settings(host, port, tuple(allowed_hosts), log=log, push_hosts=tuple(push_hosts), accounts=accounts)
     asyncio.run(serve(settings, ready=ready))

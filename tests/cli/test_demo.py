@@ -74,6 +74,9 @@ class TestTheDemo:
             checked = command("check", sent["id"], code, **here)
             assert checked.startswith("status approved\ntoken ")
 
+            seen = json.loads(command("status", "--json", **here))
+            assert [channel["untold"] for channel in seen["channels"]] == [[], []], "its gateways know both accounts"
+
             assert running.end(signal.SIGINT)[0] == 0
             assert running.relatives() == []
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
