@@ -131,12 +131,13 @@ def _last_words(child: Child, keeps_logs: bool) -> str:
 
 def _start(plan: _Plan, family: Family) -> None:
     loaded = plan.loaded
-    # Before the worker, which asks for reports at once: an account that comes later would have been refused by then.
-    family.start(simulator=lambda: simulator.run(plan.inbox.host, plan.inbox.port, accounts=BACKUP))
     if plan.socket:
         program, socket = embedded_valkey.binary(), plan.socket
         family.start(valkey=lambda: embedded_valkey.run(program, plan.folder / "valkey", socket))
         family.wait_until(lambda: embedded_valkey.listens(socket), READY_SECONDS)
+    family.start(simulator=lambda: simulator.run(plan.inbox.host, plan.inbox.port, accounts=BACKUP))
+    # The worker asks for reports at once, and `status` would tell that nobody answered.
+    family.wait_until(lambda: _answers(plan.inbox, "/api/messages"), READY_SECONDS)
     family.start(
         worker=lambda: run_worker(loaded, plan.worker_admin),
         api=lambda: run_api(loaded, loaded.service.admin_bind, THREADS, grace=0),
@@ -148,7 +149,6 @@ def _is_ready(plan: _Plan) -> bool:
     return all(
         _answers(address, path)
         for address, path in (
-            (plan.inbox, "/api/messages"),
             (service.bind, "/readyz"),
             (service.admin_bind, "/livez"),
             (plan.worker_admin, "/livez"),
