@@ -14,7 +14,8 @@ from otp_service.cli.secrets import new_key_id, new_secret
 from otp_service.config.fields import Address
 
 CLIENT = "demo"
-BACKUP = {"backup": {"password": "demo", "profile": "classic"}}
+_BACKUP_ACCOUNT, _PASSWORD = "backup", "demo"
+BACKUP = {_BACKUP_ACCOUNT: {"password": _PASSWORD, "profile": "classic"}}
 """A second account at the simulator: a fault set on one leaves the other well, and fail-over can be seen."""
 
 HOST = "127.0.0.1"
@@ -50,7 +51,7 @@ def demo_tables(secrets: DemoSecrets, api: Address, admin: Address, inbox: Addre
         "protocol": "sms_aspx",
         "url": f"http://{inbox}/sms.aspx",
         "signature": SIGNATURE,
-        "password": "demo",
+        "password": _PASSWORD,
     }
     gateway |= {"reports": "poll", "report_interval": REPORT_SECONDS}
     return {
@@ -66,7 +67,7 @@ def demo_tables(secrets: DemoSecrets, api: Address, admin: Address, inbox: Addre
         "delivery": {"drain_seconds": 3},
         "channels": [
             {**gateway, "name": "primary", "profile": "seed", "userid": "12", "account": "demo"},
-            {**gateway, "name": "backup", "profile": "classic", "account": "backup"},
+            {**gateway, "name": "backup", "profile": "classic", "account": _BACKUP_ACCOUNT},
         ],
         "clients": [{"name": CLIENT, "key_hashes": [secrets.key_hash]}],
     }
