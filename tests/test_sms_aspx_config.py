@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
 
-from otp_service.cli.findings import Level, of_channel
 from otp_service.config.channel import ChannelSection
-from tests.raw_gateway import RawGateway, http_answer, says
 from tests.test_config import read, refusal, tables
 
 
@@ -45,16 +44,19 @@ def test_an_address_that_says_gbk_is_written_to_in_gbk(path: str, charset: str) 
 
 
 @pytest.mark.parametrize(
-    ("path", "encoding", "is_doubted"),
-    [("/smsGBK.aspx", "utf-8", True), ("/smsGBK.aspx", "gbk", False), ("/sms.aspx", "utf-8", False)],
+    ("path", "given", "is_doubted"),
+    [
+        ("/smsGBK.aspx", {"encoding": "utf-8"}, True),
+        ("/smsGBK.aspx", {"encoding": "gbk"}, False),
+        ("/smsGBK.aspx", {}, False),
+        ("/sms.aspx", {"encoding": "utf-8"}, False),
+    ],
 )
-def test_doctor_doubts_utf_8_at_an_address_that_says_gbk(path: str, encoding: str, is_doubted: bool) -> None:
+def test_utf_8_at_an_address_that_says_gbk_is_warned_of(path: str, given: dict[str, str], is_doubted: bool) -> None:
     """What is written wins; and else a person's handset is the first to show that nobody can read it."""
-    body = b"<returnsms><returnstatus>Success</returnstatus><overage>25</overage></returnsms>"
-    with RawGateway(says(http_answer(body=body))) as gateway:
-        found = list(of_channel(loaded(url=f"http://{gateway.host}{path}", encoding=encoding)))
-    assert [one.text for one in found if one.level is Level.FAIL] == []
-    assert any("GBK" in one.text for one in found if one.level is Level.WARN) is is_doubted
+    said = read(channels=[channel(url=f"http://127.0.0.1{path}", **given)]).warnings(datetime.date(2026, 1, 1))
+    doubt = 'channels.primary.encoding: is "utf-8", and the path of url reads texts as GBK; take out one of the two'
+    assert said == ([doubt] if is_doubted else [])
 
 
 def test_huaxin_signs_at_the_rear_unless_told_otherwise() -> None:

@@ -106,8 +106,6 @@ def of_channel(channel: ChannelSection) -> Iterator[Finding]:
     if address.scheme == "http" and address.hostname not in _LOOPBACK:
         text = "http:// carries codes, numbers and the account in clear; use https:// if the gateway has it"
         yield Finding(Level.WARN, about, text)
-    for doubt in channel.doubts:
-        yield Finding(Level.WARN, about, doubt)
     try:
         balance = asyncio.run(_balance(channel))
     except ConfigError as error:

@@ -83,11 +83,6 @@ class ChannelSection(Section):
         return "utf-8"
 
     @property
-    def doubts(self) -> tuple[str, ...]:
-        """What may be meant so and seldom is: `doctor` says it, and nothing is stopped."""
-        return ()
-
-    @property
     def default_recipient_limits(self) -> tuple[Window, ...]:
         """What gateways of this kind are known to refuse beyond: they order the channels, and refuse nothing."""
         return ()

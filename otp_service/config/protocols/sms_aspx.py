@@ -74,11 +74,10 @@ class SmsAspx(ChannelSection):
         """Their documents: miaodi 4 an hour, others of the family 5."""
         return (Window(4 if self.profile == "miaodi" else 5, 3600),)
 
-    @property
-    def doubts(self) -> tuple[str, ...]:
+    def warnings(self) -> list[str]:
         if not speaks_gbk(self.url) or self.encoding == "gbk":
-            return ()
-        return (f'its path reads texts as GBK, and encoding = "{self.encoding}"; take out one of the two',)
+            return []
+        return [f'encoding: is "{self.encoding}", and the path of url reads texts as GBK; take out one of the two']
 
     @model_validator(mode="after")
     def _can_report(self) -> Self:
