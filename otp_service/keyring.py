@@ -104,6 +104,10 @@ class Keyring:
         """Names "the four" that a pending verification and its cooldown belong to."""
         return self._name("scope", client, purpose, e164, session)
 
+    def scopes(self, client: str, purposes: Iterable[str], e164: str) -> tuple[str, ...]:
+        """Names of "the fours" of one client and recipient that have no session: a session is nobody else's to name."""
+        return tuple([self.scope(client, purpose, e164, None) for purpose in purposes])
+
     def bucket(self, limit: str, *parts: str) -> str:
         """Names what a limit counts for: an address, a client's session."""
         return self._name("bucket", limit, *parts)

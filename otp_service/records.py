@@ -47,7 +47,9 @@ class Records:
         if request.metadata is not None:
             fields["metadata"] = keyring.seal(kid, id.text, "metadata", json.dumps(dict(request.metadata)))
         context = keyring.context(request.context)
-        return NewRecord(id, scope, policy.ttl * 1000, context, deliver=request.deliver, fields=fields)
+        return NewRecord(
+            id, scope, request.session is not None, policy.ttl * 1000, context, deliver=request.deliver, fields=fields
+        )
 
     def _code_fields(
         self, id: VerificationId, client: Client, request: StartRequest, policy: Policy, test: TestNumber | None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
+
+LOOKED_UP = 20
+"""Verifications of one client and recipient that a look-up shows."""
 
 
 class Status(StrEnum):
@@ -89,6 +93,11 @@ class Verification(NamedTuple):
     def resend_in(self) -> int:
         """Whole seconds until the cooldown is over, rounded up."""
         return -(-max(self.resend_at - self.now, 0) // 1000)
+
+
+def newest(seen: Iterable[Verification]) -> tuple[Verification, ...]:
+    """The latest LOOKED_UP of them, the newest first."""
+    return tuple(sorted(seen, key=attrgetter("created_at"), reverse=True)[:LOOKED_UP])
 
 
 def _seconds_until(moment: int, now: int) -> int:

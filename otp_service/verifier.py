@@ -38,7 +38,7 @@ from otp_service.policy import Client, Rules
 from otp_service.ports import AuditTrail, Full, Missing, Store, StoreDown, StoreFull, Suppressed
 from otp_service.recipient import Recipient
 from otp_service.sending import Sending
-from otp_service.verification import Status, Verification
+from otp_service.verification import Status, Verification, newest
 
 __all__ = [
     "CheckRequest",
@@ -70,7 +70,7 @@ class Verifier:
         pumping_guard = pumping_guard or guard.off(keyring)
         brake = Brake(store, active=rules.limits.spray_brake)
         suspect = suspect or (brake.suspect if challenge else nobody)
-        self._disable_after = rules.limits.disable_after
+        self._rules = rules
         self._acts = acts
         self._store = store
         self._keyring = keyring
@@ -118,7 +118,8 @@ class Verifier:
         number = self._admission.recipient(to)
         with _CLOSED:
             refuse_other(self._store, self._keyring, client.name, idempotency)
-            return tuple(self._remembered(client, self._store.recent(*self._owned(client, number))))
+            scopes = self._keyring.scopes(client.name, self._rules.policies, number.e164)
+            return newest(self._remembered(client, self._store.recent(*self._owned(client, number), scopes)))
 
     def _remembered(self, client: Client, ids: Sequence[str]) -> Iterator[Verification]:
         for id in ids:
@@ -131,7 +132,7 @@ class Verifier:
         partition, owner = self._owned(client, number)
 
         def enable() -> None:
-            lifts = 0 < self._disable_after <= self._store.failed(partition, owner)
+            lifts = 0 < self._rules.limits.disable_after <= self._store.failed(partition, owner)
             if self._acts and lifts:
                 target = f"recipient:{self._keyring.recipient(number.e164)}"
                 self._acts.record_act(Act(f"client:{client.name}", "recipients.enable", target, DONE))

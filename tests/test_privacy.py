@@ -37,6 +37,7 @@ LIMITS = {"recipient", "recipient_at", "failures", "failed", "suppressed"}
 """Kinds of key that count against a limit: they stay."""
 COUNTED = {"recipient", "channel:primary", "failures", "failures_in_a_row", "suppressed", "cooldown"}
 """The same, as a person is told."""
+PURPOSES = ("login", "signup", "password_reset")
 ROOMY = Limits(recipient=(Window(100, 3600),), failures=(Window(20, 3600),), client_ip=(), prefix=())
 
 
@@ -157,7 +158,7 @@ def test_each_thing_says_whose_it_is_how_much_and_when_it_goes(busy: World) -> N
     assert now < held["recipient", ""].until <= now + 3_600_000
     assert held["failures", "bank"].count == 1
     assert held["suppressed", "shop"].until > now + 700 * 86_400_000
-    assert held["lookup", "bank"].count == 2
+    assert held["lookup", "shop"].count == 2
     assert ("failures", "shop") not in held
     assert (held["devices", "shop"].count, held["failures_of_device", "shop"].count) == (1, 1)
     assert held["failures_in_a_row", "bank"].count == 1
@@ -379,14 +380,15 @@ class Between:
         return self._client.eval(text, *arguments)
 
 
-def test_a_start_at_the_same_moment_is_erased_whole_or_stays_whole(world: World) -> None:
-    """The step sees that the list is another one, and looks again."""
+@pytest.mark.parametrize("in_session", [True, False])
+def test_a_start_at_the_same_moment_is_erased_whole_or_stays_whole(world: World, in_session: bool) -> None:
+    """The step sees that the list, or a scope, names another one, and looks again."""
     world.with_rules(limits=UNLIMITED)
-    sessions = iter("abc")
+    said = iter([{"session": one} for one in "abc"] if in_session else [{"purpose": one} for one in PURPOSES])
 
     def start() -> None:
-        if session := next(sessions, ""):
-            world.start(session=session)
+        if words := next(said, None):
+            world.start(**words)
 
     erased = data(world, Between(world.server.client, start)).erase(subject(world))
     assert erased.counts["verification"] == 3

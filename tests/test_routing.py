@@ -26,7 +26,7 @@ from otp_service.store import RedisStandings, Trips
 from otp_service.verification import Delivery
 from otp_service.verifier import ResendRequest, Started
 from tests.raw_gateway import RawGateway, http_answer, says
-from tests.world import ACCEPTED, FINGERPRINT, MOVABLE, NUMBER, PATIENCE, SHOP, Server, World, refused, until
+from tests.world import ACCEPTED, FINGERPRINT, MOVABLE, NUMBER, PATIENCE, SHOP, UNLIMITED, Server, World, refused, until
 
 DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "refused")
 BUSY = TryResult(Outcome.RETRYABLE, None, "busy", retry_after=40.0, overloaded=True)
@@ -515,13 +515,43 @@ def test_support_sees_the_latest_twenty_of_its_own_client(world: World) -> None:
     assert world.verifier.lookup(replace(SHOP, name="bank"), NUMBER) == ()
 
 
+def test_a_look_up_shows_each_once_however_it_was_started(server: Server) -> None:
+    """The latest of a purpose is named by its scope alone; what it took the place of, and any of a session, by a list."""
+    world = World(server)
+    world.with_rules(limits=UNLIMITED)
+    made = []
+    for purpose, session in [("login", None), ("signup", None), ("login", "a"), ("login", None), ("login", "a")]:
+        made.append(world.start(purpose=purpose, session=session).verification.id)
+        world.verifier.cancel(SHOP, made[-1])
+        world.move_clock(61)
+    assert [one.id for one in world.verifier.lookup(SHOP, NUMBER)] == made[::-1]
+
+
+def test_a_number_that_is_asked_for_once_has_no_list(server: Server) -> None:
+    world = World(server)
+    id = world.start().verification.id
+    assert world.server.client.keys("*:l:*") == []
+    assert [one.id for one in world.verifier.lookup(SHOP, NUMBER)] == [id]
+
+
+def test_of_many_in_sessions_and_without_one_the_latest_twenty_are_seen(server: Server) -> None:
+    world = World(server)
+    world.with_rules(limits=UNLIMITED)
+    old = world.start().verification.id
+    made = [world.start(session=str(n)).verification.id for n in range(20)]
+    world.move_clock(61)
+    world.verifier.cancel(SHOP, old)
+    newest = world.start().verification.id
+    assert [one.id for one in world.verifier.lookup(SHOP, NUMBER)] == [newest, *made[:0:-1]]
+
+
 def test_a_look_up_shows_a_long_life_though_a_short_one_began_after_it(server: Server) -> None:
     """As long as each is remembered: two hours after its own end."""
     world = World(server)
     policies = {**world.rules.policies, "signup": replace(world.rules.policies["signup"], ttl=LONG_TTL_SECONDS[-1])}
     world.with_rules(policies=policies)
-    long = world.start(purpose="signup").verification.id
-    world.start()
+    long = world.start(purpose="signup", session="a").verification.id
+    world.start(session="a")
     [record], [listed] = (world.server.client.keys(pattern) for pattern in (f"*{long}", "*:l:*"))
     assert world.server.client.pttl(listed) > world.server.client.pttl(record) - 1000
 

@@ -79,6 +79,7 @@ class NewRecord(NamedTuple):
     id: VerificationId
     scope: str
     """Names "the four" that it belongs to."""
+    in_session: bool
     ttl: int
     """Milliseconds."""
     context: str

@@ -145,6 +145,8 @@ class Origin:
     owner: str
     prefix: str
     """Fingerprint of what the number and its neighbours share."""
+    scopes: Sequence[str] = ()
+    """Names of "the fours" that have no session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,8 +176,11 @@ class Store(Protocol):
         """Raises Missing."""
         ...
 
-    def recent(self, partition: int, owner: str) -> Sequence[str]:
-        """Ids of the latest verifications of one client and recipient, newest first."""
+    def recent(self, partition: int, owner: str, scopes: Sequence[str]) -> Sequence[str]:
+        """Ids of one client's and recipient's verifications, the latest twenty among them, in no order.
+
+        `scopes` are those that have no session: a list holds only what they do not name.
+        """
         ...
 
     def await_outcome(self, id: VerificationId, seconds: float) -> None:

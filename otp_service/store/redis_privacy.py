@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import redis
 
@@ -15,7 +15,7 @@ from otp_service.store.entries import GROUP
 from otp_service.store.fields import RECORD
 from otp_service.store.keys import Keys
 from otp_service.store.look import Look
-from otp_service.store.rows import text
+from otp_service.store.rows import latest_of, text
 from otp_service.store.scripts import SCRIPTS as DEFAULT_SCRIPTS
 from otp_service.store.scripts import Script
 from otp_service.store.sweep import Sweep
@@ -28,6 +28,24 @@ _MOVES = 16
 _FACTS = ("locale", "bindings", "deliver", "channel", "buckets", "device")
 _T = TypeVar("_T")
 _Keys = tuple[str, str, str, str]
+
+
+class _Named(NamedTuple):
+    """What names verifications of one recipient, by its key: who starts one meanwhile changes one of these."""
+
+    lists: Mapping[str, str]
+    """Ids, by spaces."""
+    scopes: Mapping[str, str]
+    """One id, or none."""
+
+    def keys(self) -> list[str]:
+        return [*self.lists, *self.scopes]
+
+    def texts(self) -> list[str]:
+        return [*self.lists.values(), *self.scopes.values()]
+
+    def ids(self) -> set[str]:
+        return {id for text in self.texts() for id in text.split()}
 
 
 class RedisPersonalData:
@@ -133,19 +151,21 @@ class RedisPersonalData:
         return frozenset(self._keyring.report(channel, id) for channel, id in said if id)
 
     def _forget(self, subject: Subject, look: Look, also_limits: bool) -> tuple[dict[str, int], list[Any]]:
-        """In steps of a bounded size. The last takes the lists, and whoever started meanwhile has changed one."""
+        """In steps of a bounded size. The last takes the lists, and whoever started meanwhile has changed one, or a
+        scope."""
         counts = dict.fromkeys(("key", "verification", "pending", "cooldown"), 0)
         tries: list[Any] = []
         found = {id.text: id for id in (*look.verifications, *look.scopes)}
         for _ in range(_MOVES):
-            lists = self._lists(subject)
-            fresh = {id for ids in lists.values() for id in ids.split()} - found.keys()
+            now = _Named(self._lists(subject), self._fours(subject))
+            fresh = now.ids() - found.keys()
             found |= {id: parsed for id in sorted(fresh) if (parsed := self._keyring.parse_id(id))}
             ids = list(found.values())
             steps = [ids[n : n + self._at_once] for n in range(0, len(ids), self._at_once)] or [[]]
             for step in steps:
-                goes = self._goes(subject, also_limits) if step is steps[-1] else []
-                result, *numbers = self._step(subject, lists, goes, self._records(step, look), also_limits)
+                last = step is steps[-1]
+                watched, goes = (now, self._goes(subject, also_limits)) if last else (_Named({}, {}), [])
+                result, *numbers = self._step(subject, watched, goes, self._records(step, look), also_limits)
                 if result == b"moved":
                     break
                 for kind, number in zip(counts, numbers, strict=False):
@@ -158,14 +178,15 @@ class RedisPersonalData:
         raise Busy
 
     def _step(
-        self, subject: Subject, lists: Mapping[str, str], goes: Sequence[str], records: Mapping[str, _Keys], all: bool
+        self, subject: Subject, watched: _Named, goes: Sequence[str], records: Mapping[str, _Keys], all: bool
     ) -> Any:
         partition = subject.partition
         keys = [self._keys.due(partition), self._keys.events(partition)]
-        keys += [self._keys.outbox(partition), self._keys.later(partition), *lists, *goes]
+        keys += [self._keys.outbox(partition), self._keys.later(partition), *watched.keys(), *goes]
         for of_record in records.values():
             keys += of_record
-        arguments = [GROUP, len(lists), len(goes), int(all), *lists.values(), *records]
+        counts = (len(watched.lists), len(watched.keys()), len(goes), int(all))
+        arguments = [GROUP, *counts, *watched.texts(), *records]
         return self._client.eval(self._scripts["erase"].text, len(keys), *keys, *arguments)
 
     def _records(self, ids: Sequence[VerificationId], look: Look) -> dict[str, _Keys]:
@@ -187,6 +208,11 @@ class RedisPersonalData:
         """Each client's look-up list as it stands, by its key."""
         keys = [self._keys.recent(subject.partition, owner) for owner in subject.owners.values()]
         return {key: " ".join(text(id) for id in self._client.lrange(key, 0, -1)) for key in keys}
+
+    def _fours(self, subject: Subject) -> dict[str, str]:
+        """Which id each scope without a session names, by its key: a list does not hold that one."""
+        keys = [self._keys.scope(subject.partition, scope) for scope in subject.scopes]
+        return {key: latest_of(self._client.get(key)) for key in keys}
 
     def _goes(self, subject: Subject, also_limits: bool) -> list[str]:
         limits = self._limit_keys(subject) if also_limits else ()

@@ -77,6 +77,7 @@ class RedisStore:
             record.context,
             int(record.deliver),
             record.ttl,
+            int(record.in_session),
             *arguments_of(terms),
         ]
         for name, value in record.fields.items():
@@ -178,8 +179,13 @@ class RedisStore:
         )
         return None if reply[0] == b"used" else row(reply)
 
-    def recent(self, partition: int, owner: str) -> Sequence[str]:
-        return [text(id) for id in self._line.call("LRANGE", self._keys.recent(partition, owner), "0", "-1")]
+    def recent(self, partition: int, owner: str, scopes: Sequence[str]) -> Sequence[str]:
+        fours = [self._keys.scope(partition, scope) for scope in scopes]
+        listed, *latest = self._line.call_each(
+            [("LRANGE", self._keys.recent(partition, owner), "0", "-1"), *(("GET", key) for key in fours)]
+        )
+        ids = [*map(latest_of, latest), *map(text, listed)]
+        return list(dict.fromkeys(filter(None, ids)))
 
     def await_outcome(self, id: VerificationId, seconds: float) -> None:
         """Asked for in pieces: an answer of Redis may take no longer than the connection allows."""

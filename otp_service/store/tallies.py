@@ -44,11 +44,11 @@ class RedisTallies:
         gone = {key for limit, _, key, _ in self._windows(origin, limits) if with_prefix or limit != "prefix"}
         devices = [text(one) for one in asked(self._client.zrange, keys.devices(partition, owner), 0, -1)]
         gone |= {keys.failed(partition, owner), *(keys.device_failures(partition, owner, one) for one in devices)}
-        for id in asked(self._client.lrange, keys.recent(partition, owner), 0, -1):
-            scope = asked(self._client.hget, keys.record(partition, text(id)), RECORD["scope"])
-            if scope:
-                # The scope still names what pends; only its cooldown goes, and the row of sends behind it.
-                asked(self._client.eval, SCRIPTS["cool"].text, 1, keys.scope(partition, text(scope)))
+        listed = asked(self._client.lrange, keys.recent(partition, owner), 0, -1)
+        their_own = [asked(self._client.hget, keys.record(partition, text(id)), RECORD["scope"]) for id in listed]
+        for scope in sorted({*origin.scopes, *map(text, filter(None, their_own))}):
+            # The scope still names what pends; only its cooldown goes, and the row of sends behind it.
+            asked(self._client.eval, SCRIPTS["cool"].text, 1, keys.scope(partition, scope))
         asked(self._client.delete, *sorted(gone))
 
     def _windows(self, origin: Origin, limits: RecipientLimits) -> Iterator[tuple[str, str, str, Window]]:

@@ -56,7 +56,14 @@ def _origins(config: Config, number: str) -> tuple[str, Sequence[Origin]]:
     recipient, prefix = keyring.recipient(to.e164), keyring.prefix(to.prefix)
     partition = keyring.partition(to.prefix)
     return to.mask, [
-        Origin(client.name, partition, recipient, keyring.owner(client.name, recipient), prefix)
+        Origin(
+            client.name,
+            partition,
+            recipient,
+            keyring.owner(client.name, recipient),
+            prefix,
+            keyring.scopes(client.name, config.rules().policies, to.e164),
+        )
         for client in config.clients
     ]
 

@@ -152,7 +152,8 @@ class _Tracer:
         found, hindrances, now = [], dict[tuple[str, str], Hindrance](), 0
         for client in self.config.clients:
             origin = self._origin(client.name, partition, self.keyring.recipient(to.e164), prefix)
-            for id in self.store.recent(partition, origin.owner):
+            scopes = self.keyring.scopes(client.name, rules.policies, to.e164)
+            for id in self.store.recent(partition, origin.owner, scopes):
                 with suppress(NotFound):  # it is forgotten before its place in the list
                     found.append(self._traced(client.name, id))
             now, refusing = self._hindrances(origin)

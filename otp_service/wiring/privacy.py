@@ -87,9 +87,9 @@ class _Desk:
         recipient = keyring.recipient(to.e164)
         owners = {client.name: keyring.owner(client.name, recipient) for client in self.config.clients}
         scopes = {
-            keyring.scope(client.name, purpose, to.e164, None): client.name
+            scope: client.name
             for client in self.config.clients
-            for purpose in client.purposes
+            for scope in keyring.scopes(client.name, self.config.rules().policies, to.e164)
         }
         return Subject(keyring.partition(to.prefix), recipient, owners, scopes)
 

@@ -4,7 +4,7 @@ local TOMBSTONE = 7200000
 local TRIES = 259200000
 -- How long an Idempotency-Key is.
 local CLAIM = 7200000
--- How many verifications of one client and recipient a look-up shows.
+-- How many verifications of one client and recipient are listed for look-ups.
 local RECENT = 20
 
 -- Whether a record counts only in the line of servers that it was made in: fence.lua says so.

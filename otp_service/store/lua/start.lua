@@ -1,14 +1,15 @@
 -- Start, or resend while one is pending. The record of the new one, or of the pending one, is named by the caller,
 -- who learns the pending id from `moved`: no key is computed here.
--- KEYS: scope, new record, current record (the new one again for none), the client's latest for this recipient, the
---       keys of a send, then channels' recipient windows
--- ARGV: new id, current id, context, deliver, ttl, the terms of a send, then the fields of a new record
+-- KEYS: scope, new record, current record (the new one again for none), what its scope does not name of the client's
+--       latest for this recipient, the keys of a send, then channels' recipient windows
+-- ARGV: new id, current id, context, deliver, ttl, '1' where it has a session, the terms of a send, then the fields of a
+--       new record
 local k = send_keys(5)
 k.scope, k.record, k.recent = KEYS[1], KEYS[2], KEYS[4]
 -- The longest life that a purpose may have: policy.LONG_TTL_SECONDS.
 local LONGEST = 1800000
-local id, expected, context, deliver, ttl = unpack(ARGV, 1, 5)
-local a = terms(6)
+local id, expected, context, deliver, ttl, in_session = unpack(ARGV, 1, 6)
+local a = terms(7)
 local now = clock()
 local old = {record = KEYS[3], due = k.due, events = k.events}
 
@@ -19,6 +20,15 @@ local function count_for(k, named)
     if not string.find(' ' .. named .. ' ', ' ' .. one .. ' ', 1, true) then earlier = earlier .. one .. ' ' end
   end
   put(k, {F.buckets, earlier .. named})
+end
+
+-- A look-up finds the latest of each purpose by its scope; one of a session, whose scope only the session can name, and
+-- one that another takes the place of, by this list.
+local function list_for_lookups(k, listed, life)
+  -- What was listed before may have a longer life.
+  if redis.call('LPUSH', k.recent, listed) > 1 then life = LONGEST end
+  redis.call('LTRIM', k.recent, 0, RECENT - 1)
+  redis.call('PEXPIRE', k.recent, int(life + TOMBSTONE))
 end
 
 read(k)
@@ -69,10 +79,11 @@ else
   end
   put(k, {F.status, 'pending', F.created, now, F.expires, now + ttl, F.context, context,
     F.deliver, deliver == '0' and deliver or '', F.lineage, FENCED and lineage() or '', unpack(ARGV, a.rest)})
-  -- One that began before may have a longer life.
-  local life = redis.call('LPUSH', k.recent, id) > 1 and LONGEST or tonumber(ttl)
-  redis.call('LTRIM', k.recent, 0, RECENT - 1)
-  redis.call('PEXPIRE', k.recent, int(life + TOMBSTONE))
+  if in_session == '1' then
+    list_for_lookups(k, id, tonumber(ttl))
+  elseif status then
+    list_for_lookups(k, expected, 0)
+  end
   a.counter = ''
   send(k, now, id, 1, a)
 end
