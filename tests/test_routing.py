@@ -516,7 +516,7 @@ def test_support_sees_the_latest_twenty_of_its_own_client(world: World) -> None:
 
 
 def test_a_look_up_shows_each_once_however_it_was_started(server: Server) -> None:
-    """The latest of a purpose is named by its scope alone; what it took the place of, and any of a session, by a list."""
+    """A scope names the latest of its purpose; a list, what that took the place of, and what has a session."""
     world = World(server)
     world.with_rules(limits=UNLIMITED)
     made = []

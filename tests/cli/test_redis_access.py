@@ -267,6 +267,8 @@ def api_calls(place: Place, caller: Caller, ids: list[str]) -> None:
     headers = {"Authorization": f"Bearer {KEY.text}"}
     assert caller.client.get(f"/v1/verifications/{ids[0]}", headers=headers).status_code == 200
     assert caller.client.delete(f"/v1/verifications/{ids[1]}", headers=headers).status_code == 200
+    in_session = {"to": NUMBERS[0], "purpose": "login", "session": "s1", "client_ip": "203.0.113.7"}
+    caller.post("/v1/verifications", 201, in_session)
     # A CAPTCHA, and a start that waits for its first outcome.
     spent = store.RedisSpentTokens(client)
     assert spent.spend("solved", "nonce") == spent.spender("solved") == "nonce"
