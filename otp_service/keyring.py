@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from os import urandom
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from otp_service import base64url, codes
+from otp_service.base62 import Base62
 from otp_service.errors import OtpServiceError
 from otp_service.macs import Mac, mac
 
@@ -26,15 +26,10 @@ NONCE_BYTES = 12
 _NAME_BYTES = 8
 """Of a recipient or an owner: 10^9 of them meet by chance at odds of 1 in 37."""
 _PREFIX_BYTES = 5
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_TO_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
-"""From our alphabet to the digits that `int` reads to the base 32."""
-_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
-"""Ten bits each."""
 _ID_PREFIX = "ver_"
-_ID_BYTES = NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES
-_ID = re.compile(rf"{_ID_PREFIX}([{_ALPHABET}]{{{_ID_BYTES * 8 // 5}}})")
-_ID_SHIFTS = tuple(range(_ID_BYTES * 8 - 10, -1, -10))
+_BODY = Base62(NONCE_BYTES + _NAME_BYTES + _PREFIX_BYTES)
+"""Of an id, which is a part of five names and values in Redis: to the base 32 each would be six characters longer."""
+_ID = re.compile(rf"{_ID_PREFIX}([0-9A-Za-z]{{{_BODY.digits}}})")
 _LONG_NAME_BYTES = 12
 """Of what is named by more than a number: 10^12 of them meet by chance at odds of 1 in 10^5."""
 _DIGEST_BYTES = 16
@@ -62,6 +57,8 @@ class VerificationId(NamedTuple):
     """What an id tells those who hold the fingerprint key."""
 
     text: str
+    nonce: str
+    """By which the request that started it is known."""
     partition: int
     recipient: str
     """Fingerprint of the recipient."""
@@ -145,19 +142,19 @@ class Keyring:
         """
         recipient, shared = self.recipient(e164), self.prefix(prefix)
         names = bytes.fromhex(recipient + shared)
-        number = int.from_bytes(nonce + self._masked(nonce, names), "big")
-        body = "".join([_PAIRS[number >> shift & 1023] for shift in _ID_SHIFTS])
-        return VerificationId(f"{_ID_PREFIX}{body}", _partition(bytes.fromhex(shared)), recipient, shared)
+        text = _ID_PREFIX + _BODY.encode(nonce + self._masked(nonce, names))
+        return VerificationId(text, base64url.encode(nonce), _partition(bytes.fromhex(shared)), recipient, shared)
 
     def parse_id(self, text: str) -> VerificationId | None:
         """None for what can't be an id of ours. An id that was never given parses as well: only Redis knows."""
         match = _ID.fullmatch(text)
-        if match is None:
+        raw = _BODY.decode(match[1]) if match else None
+        if raw is None:
             return None
-        raw = int(match[1].translate(_TO_DIGITS), 32).to_bytes(_ID_BYTES, "big")
-        names = self._masked(raw[:NONCE_BYTES], raw[NONCE_BYTES:])
+        nonce = raw[:NONCE_BYTES]
+        names = self._masked(nonce, raw[NONCE_BYTES:])
         recipient, shared = names[:_NAME_BYTES], names[_NAME_BYTES:]
-        return VerificationId(text, _partition(shared), recipient.hex(), shared.hex())
+        return VerificationId(text, base64url.encode(nonce), _partition(shared), recipient.hex(), shared.hex())
 
     def _masked(self, nonce: bytes, names: bytes) -> bytes:
         mask = self._naming["mask"](nonce)[: len(names)]
@@ -183,16 +180,20 @@ class Keyring:
     # --- sealing --------------------------------------------------------------------------------------------------
 
     def seal(self, kid: str, verification_id: str, field: str, text: str) -> bytes:
-        """AES-256-GCM, bound to the record and the field: a value moved elsewhere does not open."""
-        nonce = urandom(NONCE_BYTES)
-        return nonce + self._cipher(kid).encrypt(nonce, text.encode(), _framed(verification_id, field))
+        """AES-256-GCM, bound to the record and the field: a value moved elsewhere does not open.
+
+        Where it stands is its nonce as well, so that none is kept beside it: an id has 96 random bits, and with the
+        field behind them that is the RBG-based construction of NIST SP 800-38D §8.2.2. So a place must have one text for
+        good, as a number, its mask and what a request says of itself have.
+        """
+        place = _framed(verification_id, field)
+        return self._cipher(kid).encrypt(place, text.encode(), place)
 
     def unseal(self, kid: str, verification_id: str, field: str, sealed: bytes) -> str:
         """Raises SealBroken."""
         try:
-            opened = self._cipher(kid).decrypt(
-                sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _framed(verification_id, field)
-            )
+            place = _framed(verification_id, field)
+            opened = self._cipher(kid).decrypt(place, sealed, place)
         except (InvalidTag, ValueError) as error:
             raise SealBroken(f"the sealed {field} of {verification_id} does not open") from error
         return opened.decode()
@@ -216,12 +217,6 @@ class Keyring:
 
     def _derive_mac(self, kid: str, *use: str) -> Mac:
         return mac(self._key(kid, *use))
-
-
-def nonce_of(id: VerificationId) -> str:
-    """By which the request that started it is known: an id begins with that."""
-    raw = int(id.text.removeprefix(_ID_PREFIX).translate(_TO_DIGITS), 32).to_bytes(_ID_BYTES, "big")
-    return base64url.encode(raw[:NONCE_BYTES])
 
 
 def _partition(prefix: bytes) -> int:

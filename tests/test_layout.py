@@ -25,7 +25,7 @@ PURE = {
     "locales", "tokens", "verification", "keyring", "api_keys", "calls", "routes", "webhook_signature",
     "egress", "events", "seldom", "masking", "value_template", "safe_pattern", "number_lists",
     "audit", "retention",
-    "pumping", "redis_url", "numbering", "macs", "base64url",
+    "pumping", "redis_url", "numbering", "macs", "base62", "base64url",
 }  # fmt: skip
 """The domain's nouns: no I/O, no clock, no framework."""
 

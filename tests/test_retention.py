@@ -62,12 +62,12 @@ def test_what_can_not_be_is_refused_with_the_key_and_the_range(key: str, value: 
 
 
 def test_an_ended_verification_is_remembered_as_long_as_is_set(world: World) -> None:
-    """And so is the list by which support finds it; an Idempotency-Key keeps its two hours."""
+    """And so are the scope and the list by which support finds it; an Idempotency-Key keeps its two hours."""
     client = world.server.client
     verifier = Verifier(RedisStore(client, scripts=retaining(LONG)), world.keyring, world.rules)
-    id = verifier.start(SHOP, StartRequest(NUMBER, "login"), Idempotency("k", "/", b"")).verification.id
+    id = verifier.start(SHOP, StartRequest(NUMBER, "login", session="s"), Idempotency("k", "/", b"")).verification.id
     verifier.cancel(SHOP, id)
-    for kind in ("v", "l"):
+    for kind in ("v", "l", "s"):
         [key] = client.keys(f"*:{kind}:*")
         assert 4 * HOUR < client.pttl(key) <= 5 * HOUR + 300_000
     [claim] = client.keys("*:i:*")

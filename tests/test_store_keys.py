@@ -22,8 +22,8 @@ from otp_service.verifier import Idempotency, ResendRequest, TokenRequest
 from tests.world import BANK, NUMBER, SHOP, Server, World, refused
 
 PATTERNS = {
-    "record": r"otp:\{\w{3}\}:v:ver_[0-9a-z]{40}",
-    "tries": r"otp:\{\w{3}\}:t:ver_[0-9a-z]{40}",
+    "record": r"otp:\{\w{3}\}:v:ver_[0-9A-Za-z]{34}",
+    "tries": r"otp:\{\w{3}\}:t:ver_[0-9A-Za-z]{34}",
     "scope": r"otp:\{\w{3}\}:s:[\w-]{16}",
     "recipient": r"otp:\{\w{3}\}:r:[0-9a-f]{16}",
     "prefix": r"otp:\{\w{3}\}:p:[0-9a-f]{10}",
@@ -42,7 +42,7 @@ PATTERNS = {
     "guarded_country": r"otp:\{guard\}:c:[A-Z]{2}",
     "guard_control": r"otp:\{guard\}:control",
     "guard_held": r"otp:\{guard\}:held",
-    "waiting": r"otp:\{\w{3}\}:w:ver_[0-9a-z]{40}",
+    "waiting": r"otp:\{\w{3}\}:w:ver_[0-9A-Za-z]{34}",
     "later": r"otp:\{\w{3}\}:later",
     "dead": r"otp:\{\w{3}\}:dead",
     "events": r"otp:\{\w{3}\}:events",

@@ -13,7 +13,7 @@
 | `P:{NN}:n:<owner>`         | string | wrong codes in a row                        | 366 days from the last       |
 | `P:{NN}:d:<owner>`         | zset   | devices on which the recipient was approved | 90 days from the last        |
 | `P:{NN}:rc:<channel>:<r>`   | zset   | sends to one recipient by one channel       | the longest window           |
-| `P:{NN}:l:<owner>`         | list   | latest ids that only a session's scope names, or none | ttl + 2 h          |
+| `P:{NN}:l:<owner>`         | list   | latest ids that no sessionless scope names | ttl + 2 h |
 | `P:{NN}:x:<owner>`         | string | this recipient wants nothing of this client | two years                    |
 | `P:{NN}:pg:<prefix>`       | hash   | the pumping guard's test of a prefix        | 30 d from its last send      |
 | `P:{NN}:guarded`           | zset   | prefixes by the end of their latest block   | 1 d; at most 1,000           |

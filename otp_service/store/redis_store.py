@@ -9,7 +9,7 @@ from typing import cast
 
 import redis
 
-from otp_service.keyring import VerificationId, nonce_of
+from otp_service.keyring import VerificationId
 from otp_service.ports import (
     Attempt,
     Bucket,
@@ -128,7 +128,7 @@ class RedisStore:
         if reply[0] == b"length":
             return OtherLength(row(reply[1]))
         if len(reply) > 4 and reply[3]:
-            self._give_back(buckets(text(reply[3])), [nonce_of(id), *map(text, reply[4])])
+            self._give_back(buckets(text(reply[3])), [id.nonce, *map(text, reply[4])])
         if len(reply) > 5:
             return row(reply, approval(reply[5]))
         return cast(Row | Refused | Disabled, answered(reply))

@@ -238,7 +238,7 @@ class TestHindrances:
         assert (id.partition, id.recipient, id.prefix) == (origin.partition, origin.recipient, origin.prefix)
 
     def test_of_an_unknown_id_are_none(self, world: World) -> None:
-        assert world.operations.client_of(VerificationId("ver_" + "0" * 40, 0, "0" * 16, "0" * 10)) is None
+        assert world.operations.client_of(VerificationId("ver_" + "0" * 34, "A" * 16, 0, "0" * 16, "0" * 10)) is None
 
 
 def test_without_redis_everything_says_so() -> None:

@@ -25,7 +25,7 @@ for n = 6 + named, #ARGV do
   local record, tried, waiting, scope = unpack(KEYS, at, at + 3)
   k.record = record
   local r = read(k)
-  local entry = r[F.entry]
+  local entry = entry_of(r)
   if status_of(k, id, now) == 'pending' then
     finish(k, id, now, 'canceled')
     canceled = canceled + 1

@@ -13,7 +13,7 @@ local function queue(k, id, send, now)
   local r = k.r
   local entry = redis.call('XADD', k.outbox, '*', 'id', id, 'send', send, 'at', r[F.asked] or r[F.created],
     'route', r[F.route] or '', 'avoid', r[F.avoid] or '', 'rid', r[F.rid] or '')
-  put(k, {F.entry, entry})
+  put_entry(k, entry)
   look_at(k, id, now + LOOK_AGAIN)
 end
 

@@ -14,7 +14,7 @@ local played = r[F.deliver] == '0'
 local open = status == 'pending' and r[F.sends] == send and (delivery == 'queued' or delivery == 'trying' or again)
 local waits = false
 -- An entry that was written anew, or beside which a report wrote another, decides nothing.
-local current = r[F.entry] == entry
+local current = entry_of(r) == entry
 
 -- What a real one does later: it fills the channel's window for this number, and is reported.
 local function play_on()

@@ -32,7 +32,7 @@ local delivery = r[F.delivery]
 local open = delivery == 'queued' or delivery == 'trying' or (delivery == 'accepted' and r[F.extra] == send)
 if r[F.sends] ~= send then tries_of_send() end
 -- An entry that was written anew is its new reader's.
-if r[F.sends] ~= send or not open or r[F.entry] ~= entry then return {'over'} end
+if r[F.sends] ~= send or not open or entry_of(r) ~= entry then return {'over'} end
 local mine = send .. ':' .. fence
 if r[F.holder] ~= mine then
   -- A worker that was thought dead may finish the try it began, and begins no other: not even one that had itself

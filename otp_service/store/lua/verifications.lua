@@ -42,6 +42,18 @@ local function write_down(k)
   k.kept, k.gone, k.ended = {}, {}, nil
 end
 
+-- The entry of the outbox that its open send waits in, nil for none. A record keeps how long after its beginning that was
+-- written, which is less to keep than when.
+local function entry_of(r)
+  local after, nth = string.match(r[F.entry] or '', '^(%-?%d+)-(%d+)$')
+  return after and int(r[F.created] + after) .. '-' .. nth
+end
+
+local function put_entry(k, entry)
+  local at, nth = string.match(entry, '^(%d+)-(%d+)$')
+  put(k, {F.entry, int(at - k.r[F.created]) .. '-' .. nth})
+end
+
 -- What changes comes first: a replay overlays it with what it was.
 local function snapshot(result, now, r)
   return {result, now, {
@@ -52,7 +64,7 @@ local function snapshot(result, now, r)
 end
 
 -- What windows know a send or a try by. Half of the random part of an id will do: two that met would count as one.
-local function nth_of(id, n) return string.sub(id, 5, 14) .. ':' .. n end
+local function nth_of(id, n) return string.sub(id, 5, 12) .. ':' .. n end
 
 -- An event for whoever subscribed; a record says by `listen` whether anybody did.
 local function emit(k, id, now, kind, channel, reason)

@@ -32,9 +32,10 @@ end
 
 -- A send that is open, though no entry of the outbox will bring it to a worker, is queued anew.
 local function queue_again(r)
-  if r[F.entry] and comes_to_somebody(r[F.entry]) then return false end
+  local entry = entry_of(r)
+  if entry and comes_to_somebody(entry) then return false end
   put(k, {F.holder, ''})
-  if r[F.entry] then redis.call('XDEL', k.outbox, r[F.entry]) end
+  if entry then redis.call('XDEL', k.outbox, entry) end
   queue(k, id, r[F.sends], now)
   write_down(k)
   return true
