@@ -183,8 +183,8 @@ class Keyring:
         """AES-256-GCM, bound to the record and the field: a value moved elsewhere does not open.
 
         Where it stands is its nonce as well, so that none is kept beside it: an id has 96 random bits, and with the
-        field behind them that is the RBG-based construction of NIST SP 800-38D §8.2.2. So a place must have one text for
-        good, as a number, its mask and what a request says of itself have.
+        field behind them that is the RBG-based construction of NIST SP 800-38D §8.2.2. So a place must have one text
+        for good, as a number, its mask and what a request says of itself have.
         """
         place = _framed(verification_id, field)
         return self._cipher(kid).encrypt(place, text.encode(), place)
