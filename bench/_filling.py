@@ -5,6 +5,7 @@ The start script itself would take minutes for a million; copies of its keys cos
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 import redis
@@ -12,7 +13,7 @@ from _ground import SHOP
 from _installation import Installation
 from _recording import recorded, shas
 
-from otp_service.calls import StartRequest
+from otp_service.calls import Asking, StartRequest
 from otp_service.store.wire import Words
 
 TEMPLATES = 200
@@ -26,7 +27,7 @@ _COPY = """
 local id, first, count, prefix, sharing = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local function named(key, n)
   local head, name = string.match(key, '^(.*:)(.-)$')
-  if name == id then return head .. string.format('ver_%040d', n) end
+  if name == id then return head .. string.format('ver_%034d', n) end
   return head .. string.format('%0' .. #name .. 'x', n)
 end
 local entry = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][2]
@@ -39,7 +40,7 @@ for n = first, first + count - 1 do
   redis.call('ZADD', shared, sent[2], string.format('%0' .. #sent[1] .. 'x', n))
   redis.call('PEXPIRE', shared, life)
   redis.call('XADD', KEYS[1], '*', unpack(entry))
-  redis.call('ZADD', KEYS[2], due, string.format('e:ver_%040d', n))
+  redis.call('ZADD', KEYS[2], due, string.format('e:ver_%034d', n))
 end
 return count
 """
@@ -83,5 +84,7 @@ def _templates(installation: Installation) -> list[Template]:
     numbers = [body["to"] for _, body in installation.starts(TEMPLATES)]
     with recorder.watching(shas(installation.config, "start")[0]) as asked:
         for number in numbers:
-            verifier.start(SHOP, StartRequest(to=number, purpose="login"))
+            # As every request has an id, and both record and outbox keep it.
+            asking = Asking(request_id=secrets.token_hex(8))
+            verifier.start(SHOP, StartRequest(to=number, purpose="login", asking=asking))
     return [Template.of(words, installation.redis) for words in asked]
