@@ -63,7 +63,7 @@ def test_what_is_held_is_exported_and_erased(desk: Desk) -> None:
     id = desk.start()
     document = desk.json("recipients", "export", NUMBER)
     assert [one["id"] for one in document["verifications"]] == [id]
-    assert {held["what"] for held in document["held"]} >= {"recipient", "lookup", "cooldown", "queued_send"}
+    assert {held["what"] for held in document["held"]} >= {"recipient", "cooldown", "queued_send"}
     said = desk("recipients", "erase", NUMBER, "--also-limits")
     assert "1 verification, 1 pending" in said
     document = desk.json("recipients", "export", NUMBER)
@@ -82,7 +82,7 @@ def test_what_waits_for_a_webhook_is_erased_too(masters: Cluster) -> None:
         client.xadd(KEYS.reports(), row)
         client.zadd(KEYS.orphans(), {b"no row": 1})
         kept = RedisPersonalData(client, world.keyring, webhooks=(HOOK,), scripts=scripts)
-        assert {one.kind for one in kept.held(about).holdings} >= {"event", "lookup"}
+        assert {one.kind for one in kept.held(about).holdings} >= {"event"}
         assert kept.erase(about, also_limits=True).counts["event"] > 0
         assert kept.held(about).verifications == []
     assert scripts.names >= {"erase", "hook_drop"}
