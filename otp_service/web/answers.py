@@ -22,7 +22,13 @@ Time = Annotated[
         json_schema_extra={"format": "date-time"},
     ),
 ]
-Id = Annotated[str, Field(examples=["ver_0f3k9q2m7x1c4b8d"])]
+Id = Annotated[
+    str,
+    Field(
+        description="38 letters, digits and an underscore. Case matters.",
+        examples=["ver_1rk2BLOIFpu30at2PZwrXxitP2xYCPuZcO"],
+    ),
+]
 Mask = Annotated[str, Field(description="The mask of the number, never the number.", examples=["+86138****8000"])]
 Metadata = Annotated[dict[str, str], Field(description="As given at the start.")]
 

@@ -218,7 +218,7 @@ _PARAMETERS: Json = {
         "in": "path",
         "required": True,
         "description": "The verification's id.",
-        "schema": {"type": "string", "examples": ["ver_0f3k9q2m7x1c4b8d"]},
+        "schema": {"type": "string", "examples": ["ver_1rk2BLOIFpu30at2PZwrXxitP2xYCPuZcO"]},
     },
     "IdempotencyKey": {
         "name": "Idempotency-Key",

@@ -58,7 +58,7 @@ def problem_docs() -> Mapping[str, ProblemDoc]:
 def example_verification(status: Status = Status.PENDING, attempts_left: int = 5) -> Verification:
     """One verification that every example tells of."""
     return Verification(
-        id="ver_0f3k9q2m7x1c4b8d",
+        id="ver_1rk2BLOIFpu30at2PZwrXxitP2xYCPuZcO",
         status=status,
         delivery=Delivery.ACCEPTED,
         to="+86138****8000",
