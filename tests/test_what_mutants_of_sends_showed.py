@@ -68,6 +68,16 @@ class TestASend:
         [outbox] = raw.keys("*:outbox")
         assert [entry[b"rid"] for _, entry in raw.xrange(outbox)] == [b"asked-for-by"]
 
+    def test_names_each_address_that_it_counts_for_once_and_its_own_last(self, server: Server) -> None:
+        world = limited(server, client_ip=(Window(9, HOUR),), country=(Window(9, HOUR),))
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+            id = world.start(client_ip=address).verification.id
+            world.move_clock(60)
+        kept = fields_of(server.client, record(world, id))["buckets"].decode().split()
+        names = [world.keyring.bucket("client_ip", address) for address in ("192.0.2.2", "192.0.2.1")]
+        assert sorted(kept) == sorted(["country:CN", *(f"client_ip:{name}" for name in names)])
+        assert [one for one in kept if one.startswith("client_ip")] == [f"client_ip:{name}" for name in names]
+
     def test_is_waited_for_by_who_asked_to_wait_alone(self, world: World, raw: redis.Redis) -> None:
         waits = world.start(asking=Asking(wait=0.001)).verification.id
         other = world.start(purpose="signup").verification.id
