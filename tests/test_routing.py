@@ -513,6 +513,8 @@ def test_support_sees_the_latest_twenty_of_its_own_client(world: World) -> None:
     assert [one.id for one in found] == made[:2:-1]
     assert (found[0].status, found[1].tries[0].outcome) == ("canceled", "accepted")
     assert world.verifier.lookup(replace(SHOP, name="bank"), NUMBER) == ()
+    owner = world.keyring.owner("shop", world.keyring.recipient(NUMBER))
+    assert [world.server.client.llen(key) for key in world.server.client.keys(f"*:l:{owner}")] == [20]
 
 
 def test_a_look_up_shows_each_once_however_it_was_started(server: Server) -> None:
