@@ -6,12 +6,15 @@ Exact, and with no figure: `python bench/comparison.py` says how many MB a proce
 from __future__ import annotations
 
 import base64
+import importlib
 import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from otp_service.cli.lean import put_off
 
 SETTINGS = f"""
 [service]
@@ -56,12 +59,21 @@ async def work():
 asyncio.run(work())
 """,
 }
-TELL = "\nprint(*sys.modules)"
+TELL = """
+print(*sys.modules)
+
+import redis
+from redis.asyncio import RedisCluster
+assert redis.RedisCluster is not RedisCluster, "put off, not forbidden"
+"""
 
 DRAWING = {"rich", "pygments", "markdown_it", "greenlet"}
+CLUSTER = {"redis.cluster", "redis.asyncio.cluster", "redis.keyspace_notifications", "otp_service.store.cluster_nodes"}
 UNUSED = {
     "serve": {
         *DRAWING,
+        *CLUSTER,
+        "redis.asyncio.client",
         "httpx",
         "httpcore",
         "aiosmtplib",
@@ -77,6 +89,7 @@ UNUSED = {
     },
     "worker": {
         *DRAWING,
+        *CLUSTER,
         "flask",
         "werkzeug",
         "granian",
@@ -106,3 +119,43 @@ def test_a_process_loads_nothing_that_only_others_need(command: str, tmp_path: P
     loaded = modules_of(command, file)
     assert f"otp_service.cli.{command}" in loaded
     assert not loaded & UNUSED[command]
+
+
+@pytest.fixture
+def gathering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package that gathers what two modules of its own offer."""
+    package = tmp_path / "gathering"
+    package.mkdir()
+    (package / "__init__.py").write_text("from gathering.needed import one\nfrom gathering.other import two\n")
+    (package / "needed.py").write_text("one = 1\n")
+    (package / "other.py").write_text("from gathering import needed\ntwo = needed.one + 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("gathering", "gathering.needed", "gathering.other"):
+        monkeypatch.setitem(sys.modules, name, sys)  # undone at the end, whatever is imported meanwhile
+        del sys.modules[name]
+    put_off("gathering")
+    return "gathering"
+
+
+def test_of_a_package_that_is_put_off_only_what_is_asked_for_is_imported(gathering: str) -> None:
+    assert importlib.import_module(f"{gathering}.needed").one == 1
+    assert f"{gathering}.other" not in sys.modules
+
+
+def test_a_module_of_a_package_that_is_put_off_is_one_of_its_names(gathering: str) -> None:
+    assert importlib.import_module(gathering).needed.one == 1
+    assert f"{gathering}.other" not in sys.modules
+
+
+def test_a_package_that_is_put_off_has_all_its_names(gathering: str) -> None:
+    package = importlib.import_module(gathering)
+    assert (package.two, package.one) == (2, 1)
+    with pytest.raises(AttributeError, match="three"):
+        _ = package.three
+
+
+def test_a_package_that_is_there_is_not_put_off_and_one_that_is_not_is_nothing() -> None:
+    put_off("pytest")
+    put_off("no_such_package")
+    assert type(pytest) is type(sys)
+    assert "no_such_package" not in sys.modules

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import redis
+from redis.client import Redis
 from redis.commands import CoreCommands
 
 from otp_service.store.cluster_lane import ClusterLane
-from otp_service.store.cluster_nodes import ClusterNodes
 from otp_service.store.lane import Asks, Lane
 from otp_service.store.wire import Words
 
-_READINGS: Mapping[str, Any] = redis.Redis(protocol=2).response_callbacks
+if TYPE_CHECKING:
+    from otp_service.store.cluster_nodes import ClusterNodes
+
+_READINGS: Mapping[str, Any] = Redis(protocol=2).response_callbacks
 """What redis-py makes of a raw reply, by its command."""
 
 
@@ -35,7 +37,7 @@ class Cluster(CoreCommands):
         assert not transaction
         return Batch(self.lane)
 
-    def masters(self) -> list[redis.Redis]:
+    def masters(self) -> list[Redis]:
         """One of several may not answer. Raises what redis-py raises where none does."""
         return [master.client for master in self.nodes.all()]
 
@@ -82,6 +84,6 @@ def _read(words: Words, options: dict[str, Any], reply: Any) -> Any:
     return reading(reply, **options) if reading else reply
 
 
-def lane_to(client: redis.Redis | Cluster) -> Asks:
+def lane_to(client: Redis | Cluster) -> Asks:
     """The lean way to a server, or to the masters of a cluster."""
     return client.lane if isinstance(client, Cluster) else Lane(client)

@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from otp_service.store.cluster_nodes import ClusterNodes, Master
 from otp_service.store.connection import Lost
 from otp_service.store.slots import slot_of as slot_of
 from otp_service.store.wire import Words, packed
+
+if TYPE_CHECKING:
+    from otp_service.store.cluster_nodes import ClusterNodes, Master
 
 REFUSED_FOR = 1.0
 """Seconds for which what is refused so is asked again; then who asks gets 503. A request may take about two."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import redis
-import redis.asyncio
 from redis.backoff import NoBackoff
+from redis.client import Redis
+from redis.connection import BlockingConnectionPool
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -37,19 +37,19 @@ def connect(url: str) -> Any:
 
     `redis.Redis`, or `Cluster`. Neither asks anything before it is asked. Raises ValueError for a URL that is none.
     """
-    from otp_service.store.cluster import Cluster
-    from otp_service.store.cluster_nodes import ClusterNodes
-
     place = parse_redis_url(url)
     if isinstance(place, SingleUrl):
-        pool = redis.BlockingConnectionPool.from_url(
+        pool = BlockingConnectionPool.from_url(
             place.url, max_connections=POOL_SIZE, timeout=CONNECT_WITHIN, retry=_once(), **_options(ANSWER_WITHIN)
         )
-        return redis.Redis.from_pool(pool)
+        return Redis.from_pool(pool)
     common = {"max_connections": POOL_SIZE, **_options(ANSWER_WITHIN), **_login(place)}
     if isinstance(place, SentinelUrl):
         sentinels = Sentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, _once()))  # type: ignore[no-untyped-call]
         return sentinels.master_for(place.master, db=place.db, retry=_once(), **common)  # type: ignore[no-untyped-call]
+    from otp_service.store.cluster import Cluster
+    from otp_service.store.cluster_nodes import ClusterNodes  # with redis-py's cluster, which nobody else needs
+
     # redis-py retries nothing of its own on the connections to a cluster's nodes. Nobody waits for one there.
     return Cluster(ClusterNodes(place.nodes, {**common, "max_connections": 2 * POOL_SIZE}))
 
@@ -59,6 +59,8 @@ def connect_async(url: str, block_seconds: float) -> Any:
 
     `redis.asyncio.Redis`, or `AsyncCluster`, which looks for its nodes when it is first asked.
     """
+    import redis.asyncio.client as client
+    import redis.asyncio.connection as connection
     from redis.asyncio.retry import Retry as AsyncRetry
     from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 
@@ -67,22 +69,22 @@ def connect_async(url: str, block_seconds: float) -> Any:
     place, once = parse_redis_url(url), AsyncRetry(NoBackoff(), 0)
     options = _options(block_seconds + ANSWER_WITHIN)
     if isinstance(place, SingleUrl):
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
+        pool = connection.BlockingConnectionPool.from_url(
             place.url, max_connections=POOL_SIZE, timeout=ANSWER_WITHIN, retry=once, **options
         )
-        return redis.asyncio.Redis.from_pool(pool)
+        return client.Redis.from_pool(pool)
     common = {"max_connections": POOL_SIZE, "retry": once, **options, **_login(place)}
     if isinstance(place, SentinelUrl):
         sentinels = AsyncSentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, once))  # type: ignore[no-untyped-call]
         return sentinels.master_for(place.master, db=place.db, **common)
-    way = redis.asyncio.SSLConnection if common.pop("ssl") else redis.asyncio.Connection
+    way = connection.SSLConnection if common.pop("ssl") else connection.Connection
 
-    def node(address: Node) -> redis.asyncio.Redis:
+    def node(address: Node) -> client.Redis:
         host, port = address
-        pool = redis.asyncio.BlockingConnectionPool(
+        pool = connection.BlockingConnectionPool(
             connection_class=way, timeout=ANSWER_WITHIN, host=host, port=port, **common
         )
-        return redis.asyncio.Redis.from_pool(pool)
+        return client.Redis.from_pool(pool)
 
     return AsyncCluster(place.nodes, node)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import redis
 from redis.crc import key_slot
@@ -12,8 +12,10 @@ from redis.exceptions import AuthenticationError, RedisClusterException, RedisEr
 from redis.sentinel import MasterNotFoundError
 
 from otp_service.store.cluster import Cluster
-from otp_service.store.cluster_nodes import Master
 from otp_service.store.keys import TAGS
+
+if TYPE_CHECKING:
+    from otp_service.store.cluster_nodes import Master
 
 NO_EVICTION = "noeviction"
 NO_FENCE = (
