@@ -43,8 +43,9 @@ from otp_service.cli import cli
 
 cli.get_command(None, {command!r})
 from otp_service import config, wiring
+from otp_service.cli.reloading import Source
 
-loaded = config.load(Path(sys.argv[1]), {{}})
+loaded = Source(Path(sys.argv[1]), {{}}).load()
 wiring.check_start(loaded, {{}})
 verifier = wiring.build_verifier(loaded)
 wiring.build_admin(loaded, verifier.store_is_up, bool)
@@ -61,6 +62,9 @@ asyncio.run(work())
 }
 TELL = """
 print(*sys.modules)
+
+assert not config.Config.__pydantic_complete__, "what checks a configuration is kept"
+assert not loaded.service.__pydantic_complete__
 
 import redis
 from redis.asyncio import RedisCluster

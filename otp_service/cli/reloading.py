@@ -44,7 +44,10 @@ class Source:
         """Raises ConfigError."""
         self._read = {}
         # What is changed while it is being read has another stamp afterwards.
-        return config.load(self._path, self._environ, lambda file: self._read.setdefault(file, _stamp(file)))
+        try:
+            return config.load(self._path, self._environ, lambda file: self._read.setdefault(file, _stamp(file)))
+        finally:
+            config.forget_checks()
 
     def has_changed(self) -> bool:
         """True from the second look on that finds the same change: who writes in place may be half-way at the first."""

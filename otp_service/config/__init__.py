@@ -3,12 +3,13 @@
 from otp_service.config.model import Config
 from otp_service.config.restart import needs_restart
 from otp_service.config.sections import BUILT_IN_PURPOSES
-from otp_service.config.source import Tables, load, merge, parse, read_tables, read_text
+from otp_service.config.source import Tables, forget_checks, load, merge, parse, read_tables, read_text
 
 __all__ = [
     "BUILT_IN_PURPOSES",
     "Config",
     "Tables",
+    "forget_checks",
     "load",
     "merge",
     "needs_restart",

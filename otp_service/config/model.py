@@ -120,8 +120,11 @@ class Config(Section):
 
         Keyed, as it is shown in metrics and passwords are in it. Addresses to listen at are each process's own.
         """
-        own = {"service": {"bind", "admin_bind"}, "delivery": {"admin_bind"}}
-        text = json.dumps(self.model_dump(exclude=own), default=_in_clear, sort_keys=True)
+        meant = self.as_set() | {
+            "service": self.service.as_set("bind", "admin_bind"),
+            "delivery": self.delivery.as_set("admin_bind"),
+        }
+        text = json.dumps(meant, default=_in_clear, sort_keys=True)
         return hmac.new(self.fingerprint_key(), text.encode(), hashlib.sha256).hexdigest()[:12]
 
     def texts(self) -> Mapping[str, ChannelTexts]:
@@ -134,5 +137,7 @@ class Config(Section):
             yield policy.TestNumber(number, entry.code.get_secret_value(), entry.until)
 
 
-def _in_clear(value: Any) -> str:
+def _in_clear(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.as_set()
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -10,3 +12,8 @@ class Section(BaseModel):
 
     # What checks a table is built with what checks the whole file, and not a second time for each table: 1 MB.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+    def as_set(self, *left_out: str) -> dict[str, Any]:
+        """Its keys and their values as they are. `model_dump` gives texts and numbers, but builds for each table what
+        writes it, which a process then keeps."""
+        return {key: getattr(self, key) for key in type(self).model_fields if key not in left_out}

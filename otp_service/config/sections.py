@@ -140,7 +140,7 @@ class Purpose(Section):
         return self
 
     def policy(self) -> policy.Policy:
-        return policy.Policy(**self.model_dump(exclude={"allow_long_ttl"}))
+        return policy.Policy(**self.as_set("allow_long_ttl"))
 
 
 class Limits(Section):

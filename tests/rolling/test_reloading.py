@@ -231,6 +231,12 @@ class TestMark:
         assert self.mark() == self.mark() == self.mark(EXAMPLE + "# a comment")
         assert self.mark().isalnum()
 
+    def test_what_was_asked_of_it_before_does_not_count(self) -> None:
+        loaded = config.parse(config.read_text(EXAMPLE, Path()), {}, Path())
+        before = loaded.mark()
+        loaded.rules()
+        assert loaded.mark() == before
+
     @pytest.mark.parametrize(
         ("old", "new"),
         [("max_sends = 4", "max_sends = 3"), ("hunter2-of-the-file", "another-one"), ("10/24h", "11/24h")],
