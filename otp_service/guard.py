@@ -17,9 +17,6 @@ from otp_service.recipient import Recipient
 LOOK_SECONDS = 0.5
 """How old what is known of the countries may be, and for how long what was noted is kept back."""
 
-MASKS = 10_000
-"""Of prefixes that are kept sealed, a megabyte or two."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -75,7 +72,6 @@ class Guard:
     _notes: _Notes = field(default_factory=_Notes)
     _noting: threading.Lock = field(default_factory=threading.Lock)
     _countries: Countries = field(default_factory=Countries)
-    _masks: dict[str, bytes] = field(default_factory=dict, repr=False)
     _terms: str = ""
     _country_terms: Terms = field(init=False)
     _seen: float = float("-inf")
@@ -105,18 +101,8 @@ class Guard:
             held=self._countries.held.get(to.region),
             prefix=prefix,
             kid=kid,
-            mask=self._mask(prefix, to),
+            mask=self.keyring.seal(kid, prefix, "prefix", pumping.prefix_mask(to)),
         )
-
-    def _mask(self, prefix: str, to: Recipient) -> bytes:
-        """Sealed once: each send to a prefix brings it along, and a block alone writes it down."""
-        if (mask := self._masks.get(prefix)) is None:
-            if len(self._masks) >= MASKS:
-                self._masks.clear()
-            mask = self._masks[prefix] = self.keyring.seal(
-                self.keyring.current, prefix, "prefix", pumping.prefix_mask(to)
-            )
-        return mask
 
     def approval_terms(self) -> str:
         """What an approval is counted by, as scripts read it; "" while the guard is off."""

@@ -19,6 +19,9 @@ from otp_service.redis_url import ClusterUrl, Login, Node, SentinelUrl, SingleUr
 ANSWER_WITHIN = 2.0
 CONNECT_WITHIN = 1.0
 POOL_SIZE = 64
+# Bytes of the buffer that a connection has of its own. Replies are small, and redis-py's 64 KB would be 4 MB for the
+# threads of an API process.
+READ_SIZE = 8192
 # What a lost connection, a full or read-only server and a refused command have in common: nobody knows what was done.
 # A cluster without a node for a slot says so by an error that is no RedisError.
 Lost = (RedisError, RedisClusterException, OSError)
@@ -37,13 +40,13 @@ def connect(url: str) -> Any:
 
     `redis.Redis`, or `Cluster`. Neither asks anything before it is asked. Raises ValueError for a URL that is none.
     """
-    place = parse_redis_url(url)
+    place, options = parse_redis_url(url), {**_options(ANSWER_WITHIN), "socket_read_size": READ_SIZE}
     if isinstance(place, SingleUrl):
         pool = BlockingConnectionPool.from_url(
-            place.url, max_connections=POOL_SIZE, timeout=CONNECT_WITHIN, retry=_once(), **_options(ANSWER_WITHIN)
+            place.url, max_connections=POOL_SIZE, timeout=CONNECT_WITHIN, retry=_once(), **options
         )
         return Redis.from_pool(pool)
-    common = {"max_connections": POOL_SIZE, **_options(ANSWER_WITHIN), **_login(place)}
+    common = {"max_connections": POOL_SIZE, **options, **_login(place)}
     if isinstance(place, SentinelUrl):
         sentinels = Sentinel(place.sentinels, sentinel_kwargs=_to_sentinels(place, _once()))  # type: ignore[no-untyped-call]
         return sentinels.master_for(place.master, db=place.db, retry=_once(), **common)  # type: ignore[no-untyped-call]
