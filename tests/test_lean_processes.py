@@ -10,6 +10,7 @@ import importlib
 import secrets
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,12 @@ def test_a_package_that_is_put_off_has_all_its_names(gathering: str) -> None:
     assert (package.two, package.one) == (2, 1)
     with pytest.raises(AttributeError, match="three"):
         _ = package.three
+
+
+def test_threads_that_ask_at_once_have_all_its_names(gathering: str) -> None:
+    package = importlib.import_module(gathering)
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: package.two, range(64))) == {2}
 
 
 def test_a_package_that_is_there_is_not_put_off_and_one_that_is_not_is_nothing() -> None:

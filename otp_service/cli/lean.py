@@ -72,20 +72,23 @@ def _hidden(names: list[str]) -> Iterator[None]:
 class _PutOff(ModuleType):
     """A package whose code has not run: it does when somebody asks for a name that is none of its modules."""
 
+    _has_begun = False
+
     def __getattr__(self, name: str) -> Any:
         own = self.__name__
         if isinstance(self, _PutOff) and find_spec(f"{own}.{name}"):
             return importlib.import_module(f"{own}.{name}")
-        with _RUNNING:
-            if isinstance(self, _PutOff):
+        with _RUNNING:  # who comes meanwhile on another thread waits until all names are there
+            if isinstance(self, _PutOff) and not self._has_begun:
+                self._has_begun = True
                 _run(self)
-        return getattr(self, name)
+        return ModuleType.__getattribute__(self, name)
 
 
 def _run(package: ModuleType) -> None:
-    package.__class__ = ModuleType
     if (spec := package.__spec__) and spec.loader:
         spec.loader.exec_module(package)
+    package.__class__ = ModuleType
 
 
 def put_off(name: str) -> None:
