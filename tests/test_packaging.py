@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import shlex
+import ssl
 import subprocess
 import sys
+import sysconfig
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -135,6 +138,17 @@ def test_the_image_installs_by_hash_and_builds_nothing_where_it_runs() -> None:
     assert len(installs) == 3
     assert all("--require-hashes" in install or "--no-deps --no-index" in install for install in installs)
     assert not re.search(r"pip|apt|gcc|hatch", last_stage("RUN"))
+
+
+def test_the_image_leaves_nothing_for_each_process_to_compile() -> None:
+    """Who runs it may write no .pyc; ours are compiled by pip, Python's own by a line of the last stage."""
+    line = next(rest for word, rest in stages()[-1] if word == "RUN" and "compileall" in rest)
+    left_out = re.search(r"-x '([^']+)'", line)
+    assert left_out
+    needed = [module.__file__ for module in (asyncio, json, ssl, sysconfig) if module.__file__]
+    assert len(needed) == 4
+    assert not [file for file in needed if re.search(left_out[1], file)]
+    assert last_stage("USER") not in line
 
 
 def test_the_image_runs_any_role_as_nobody_special() -> None:
