@@ -161,6 +161,7 @@ class Cluster:
         Meanwhile its old owner answers ASK for a key that it doesn't have (any more), and TRYAGAIN for a command with
         keys on both sides.
         """
+        until(self._agree, "each master has an epoch of its own, and all know the latest")
         move = Move(self, slot, self.owner_of(slot), to)
         to.ask("CLUSTER SETSLOT", slot, "IMPORTING", move.source.id)
         move.source.ask("CLUSTER SETSLOT", slot, "MIGRATING", to.id)
@@ -168,6 +169,16 @@ class Cluster:
             yield move
         finally:
             move.finish()
+
+    def _agree(self) -> bool:
+        """Else the new owner of a slot might take an epoch that its old one has already.
+
+        Of two masters with one epoch, one takes another, and with it claims once more what it was to give away: the
+        new owner believes it, and throws the keys away that it was just given.
+        """
+        said = [node.ask("CLUSTER INFO") for node in self.masters]
+        own, latest = ({one[name] for one in said} for name in ("cluster_my_epoch", "cluster_current_epoch"))
+        return len(own) == len(said) and len(latest) == 1
 
     def move(self, slot: int, to: Node) -> None:
         """All of a slot. Nothing is done where `to` has it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import redis
 
@@ -25,6 +25,14 @@ class Hands:
     outbox: RedisOutbox
     trips: Trips
     began: list[Begun] = field(default_factory=list)
+    fence: str = ""
+
+    def __post_init__(self) -> None:
+        self.fence = self.fence or self.name
+
+    def for_one(self, entry: Entry) -> Hands:
+        """With a fence of its own, as a worker has one for each entry: it may take over what it left itself."""
+        return replace(self, began=[], fence=f"{self.name}.{entry.turn}")
 
     async def read(self) -> list[Entry]:
         return list(await self.outbox.read(64, 50))
@@ -33,17 +41,17 @@ class Hands:
         return list(await self.outbox.reclaim(idle_ms, 64))
 
     async def take(self, entry: Entry) -> Begun | NoChannel | TakeEnd:
-        step = await self.outbox.take(entry, self.name, CANDIDATES, "failover")
+        step = await self.outbox.take(entry, self.fence, CANDIDATES, "failover")
         if isinstance(step, Begun):
             self.began.append(step)
         return step
 
     async def record(self, entry: Entry, result: TryResult = ACCEPTED) -> bool:
         """What the latest try came to."""
-        return await self.outbox.record(entry, self.began[-1], self.name, result, 5)
+        return await self.outbox.record(entry, self.began[-1], self.fence, result, 5)
 
     async def settle(self, entry: Entry, verdict: Verdict) -> None:
-        await self.outbox.settle(entry, self.name, verdict)
+        await self.outbox.settle(entry, self.fence, verdict)
 
     async def fall_asleep(self, entry: Entry) -> None:
         """Let its lease run out at once, and others go on."""

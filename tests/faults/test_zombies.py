@@ -15,7 +15,7 @@ from otp_service.verification import Delivery
 from tests.cli.processes import PATIENCE, until
 from tests.faults.hands import Hands, all_asleep, by_hand, hands
 from tests.faults.installation import installation
-from tests.world import ACCEPTED, Server, World
+from tests.world import Server, World
 from tests.world import until as comes
 
 TURNS = (("primary", 2), ("backup", 3))
@@ -76,6 +76,25 @@ def test_f19_one_that_slept_after_it_had_taken_over_begins_no_other_either(world
     assert is_idle(world)
 
 
+def test_f19_a_worker_that_takes_over_what_it_left_itself_is_another_holder(world: World) -> None:
+    id = world.start().verification.id
+
+    @by_hand(world, "asleep")
+    async def steps(worker: Hands) -> None:
+        [entry] = await worker.read()
+        before = worker.for_one(entry)
+        assert isinstance(await before.take(entry), Begun)
+        [again] = await worker.take_over()
+        after = worker.for_one(again)
+        assert isinstance(await after.take(again), Begun)
+        assert await before.take(entry) is TakeEnd.LOST
+        await after.record(again)
+        await after.settle(again, Verdict.ACCEPTED)
+
+    assert outcomes(world, id) == [("primary", "unknown"), ("backup", "accepted")]
+    assert is_idle(world)
+
+
 def test_f19_a_stopped_process_comes_back_to_a_send_that_another_has_done(tmp_path: Path, real_server: Server) -> None:
     with installation(tmp_path, real_server) as there:
         there.set_fault("c0", "hang", next=1)
@@ -113,14 +132,14 @@ def test_f20_sixteen_that_take_over_one_pending_list_start_each_try_once(real_wo
             await comes(lambda: (entry.id, "backup", 3) in started)
             assert await worker.take(entry) in (TakeEnd.LOST, TakeEnd.OVER)
         if isinstance(step, Begun):
-            assert await worker.outbox.record(entry, step, worker.name, ACCEPTED, 5)
+            assert await worker.record(entry)
             await worker.settle(entry, Verdict.ACCEPTED)
 
     async def claim(worker: Hands) -> None:
         async with asyncio.TaskGroup() as tasks:
             while not is_idle(real_world):
                 for entry in await worker.take_over(idle_ms=60_000):
-                    tasks.create_task(handle(worker, entry))
+                    tasks.create_task(handle(worker.for_one(entry), entry))
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
