@@ -81,7 +81,7 @@ def check_text(
     message = text.render(code, minutes_left(ttl), variables, counted, webotp_host, android_hash)
     if digit_runs(message) != [code] * (2 if webotp_host else 1):
         raise ConfigError(f"{where}: take out every other run of four or more digits; phones may take it for the code.")
-    _check_charset(message, encoding, where)
+    _check_charset(message, encoding, signature, where)
     if android_hash and len(message.encode()) > _ANDROID_BYTES:
         raise ConfigError(
             f"{where}: shorten the text by {len(message.encode()) - _ANDROID_BYTES} bytes; with android_hash a message "
@@ -149,13 +149,14 @@ def _check_trailer(signature: Signature | None, webotp_host: str, android_hash: 
         )
 
 
-def _check_charset(message: str, encoding: str, where: str) -> None:
+def _check_charset(message: str, encoding: str, signature: Signature | None, where: str) -> None:
     try:
         message.encode(encoding)
     except UnicodeEncodeError as error:
         char = message[error.start]
+        place = " of the signature" if signature and char in signature.text else ""
         raise ConfigError(
-            f"{where}: take out {char!r} (U+{ord(char):04X}); {encoding} has no such character."
+            f"{where}: take out {char!r} (U+{ord(char):04X}){place}; {encoding} has no such character."
         ) from error
 
 

@@ -497,6 +497,8 @@ def test_a_gbk_channel_refuses_what_gbk_has_not(char: str) -> None:
         check("{{ code }} " + char, encoding="gbk")
     with pytest.raises(ConfigError, match="gbk"):
         check(BRANDED, encoding="gbk", variables={"brand": f"x {char}"})
+    with pytest.raises(ConfigError, match=r"U\+[0-9A-F]+\) of the signature; gbk has no such character"):
+        check("{{ code }}", encoding="gbk", signature=Signature(f"x {char}", "front"))
 
 
 def gbk_characters_ending_in(second: int) -> list[str]:
