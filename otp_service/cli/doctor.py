@@ -50,6 +50,7 @@ def _examine(path: Path | None, number: str | None, channel: str | None) -> Iter
     for warning in loaded.warnings(datetime.datetime.now(datetime.UTC).date()):
         yield Finding(Level.WARN, "config", warning)
     yield from findings.of_config(loaded)
+    yield from findings.of_keys(loaded)
     yield from findings.of_redis(loaded)
     for entry in loaded.channels:
         yield from findings.of_channel(entry)
