@@ -400,6 +400,12 @@ class TestTheEnvironment:
         assert "OTP_SERVICE__ADMIN_BIND" not in wrong
 
 
+def test_a_configuration_that_bounds_no_wrong_codes_is_warned_of() -> None:
+    today = datetime.date(2026, 1, 31)
+    assert not any("limits.failures" in line for line in read().warnings(today))
+    assert any("limits.failures" in line for line in read(limits__failures=[]).warnings(today))
+
+
 class TestSecretFiles:
     def test_are_read_from_the_file_and_the_environment(self, tmp_path: Path) -> None:
         """Relative to the configuration's folder, less the line's end."""
