@@ -168,7 +168,7 @@ class Catalogue:
        carrier has on file are the ones it lets pass.
     2. Else the configured texts for the purpose, over the built-in ones of the purpose (of `generic`, if it has none),
        locale by locale.
-    Among these `pick_locale` chooses; where neither the wanted nor the default locale fits, the alphabetically first.
+    Among these `pick_locale` chooses; where neither the wanted nor the default locale fits, `standing_in`.
     """
 
     def __init__(
@@ -200,8 +200,7 @@ class Catalogue:
     def text(self, purpose: str, locale: str | None, default_locale: str) -> Text:
         """The text for a person who asked for `locale`. Never fails: some text always fits."""
         texts = self.texts(purpose)
-        last_resort = pick_locale(default_locale, texts, min(texts))
-        return texts[pick_locale(locale, texts, last_resort)]
+        return texts[pick_locale(locale, texts, standing_in(default_locale, texts))]
 
     def check(self, purpose: str, default_locale: str, check: Callable[[Text], Parts]) -> dict[str, Parts]:
         """The parts of every text for `purpose`, as `check` (usually `check_text`) counts them; for start-up.
@@ -225,6 +224,11 @@ class Catalogue:
                 left_out[locale] = str(error)
         self._left_out[purpose] = left_out
         return parts
+
+
+def standing_in(default_locale: str, texts: Mapping[str, Text]) -> str:
+    """The locale for people whose own has no text: the default one, else English, else the alphabetically first."""
+    return pick_locale(default_locale, texts, pick_locale("en", texts, min(texts)))
 
 
 def _parsed(sources: Mapping[str, Mapping[str, str]], where: str) -> dict[str, dict[str, Text]]:

@@ -615,7 +615,10 @@ def test_an_unknown_locale_gets_the_default_one(locale: str | None, source: str)
 
 
 def test_a_default_locale_without_a_text_still_gets_one() -> None:
-    assert Catalogue({}).text("login", "it", "is").source == DEFAULT_TEXTS["login"]["de"]
+    """English, which most can read; else the first there is."""
+    assert Catalogue({}).text("login", "it", "is").source == DEFAULT_TEXTS["login"]["en"]
+    own = {"login": {"ko": "{{ code }} k", "ja": "{{ code }} j"}}
+    assert Catalogue({}, own).text("login", "it", "is").source == "{{ code }} j"
 
 
 @pytest.mark.parametrize(
