@@ -335,6 +335,16 @@ def test_a_message_that_we_can_not_write_says_nothing_of_its_channel(world: Worl
     assert [round(one.calls) for one in sky.standings.values()] == [10, 0]
 
 
+def test_a_message_that_this_worker_can_not_write_yet_is_left_to_one_that_can(world: World) -> None:
+    """A new secret key, or purpose, that the API has before the worker: a rolling change loses no send."""
+    before, later = world.keyring, ("later", bytes(range(32, 64)))
+    id = world.with_keyring(Keyring([later], FINGERPRINT)).start().verification.id
+    world.with_keyring(before).deliver()
+    world.with_keyring(Keyring([later], FINGERPRINT)).move_clock(9)
+    world.deliver()
+    assert (world.get(id).delivery, world.gateways[0].codes) == (Delivery.ACCEPTED, [world.code_of(id)])
+
+
 def test_an_open_channel_is_passed_over_and_the_person_waits_for_nothing(world: World) -> None:
     calls(world, *[DOWN] * 10)
     id = world.start().verification.id
