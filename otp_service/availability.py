@@ -29,10 +29,9 @@ class Availability:
         sky, now = self._look()
         if until := sky.pauses.until(now, to.e164, to.region):
             raise Unavailable("Sends to this number are paused by the operator.", retry_after=_seconds(until - now))
-        waits = [standing.blocked_until(now) for rule in route if (standing := sky.standings.get(rule.name))]
-        if len(waits) == len(route) and waits and all(waits):
+        if until := blocked_until(route, sky, now):
             detail = "Every gateway that could carry this is out of order or paused; codes sent before stay good."
-            raise Unavailable(detail, retry_after=_seconds(min(waits) - now))
+            raise Unavailable(detail, retry_after=_seconds(until - now))
 
     def _look(self) -> tuple[Sky, int]:
         """What is known, and Redis's clock now as far as it is known here."""
@@ -46,6 +45,12 @@ class Availability:
             finally:
                 self._looking.release()
         return self._sky, self._sky.now + round((time.monotonic() - self._seen) * 1000)
+
+
+def blocked_until(route: Sequence[ChannelRule], sky: Sky, now: int) -> int:
+    """When the first of these channels may be asked again; 0 where one may now."""
+    waits = [standing.blocked_until(now) for rule in route if (standing := sky.standings.get(rule.name))]
+    return min(waits) if waits and len(waits) == len(route) and all(waits) else 0
 
 
 def _seconds(ms: int) -> int:

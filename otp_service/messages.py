@@ -81,7 +81,7 @@ def check_text(
     message = text.render(code, minutes_left(ttl), variables, counted, webotp_host, android_hash)
     if digit_runs(message) != [code] * (2 if webotp_host else 1):
         raise ConfigError(f"{where}: take out every other run of four or more digits; phones may take it for the code.")
-    _check_charset(message, encoding, where)
+    _check_charset(message, encoding, signature, where)
     if android_hash and len(message.encode()) > _ANDROID_BYTES:
         raise ConfigError(
             f"{where}: shorten the text by {len(message.encode()) - _ANDROID_BYTES} bytes; with android_hash a message "
@@ -149,13 +149,14 @@ def _check_trailer(signature: Signature | None, webotp_host: str, android_hash: 
         )
 
 
-def _check_charset(message: str, encoding: str, where: str) -> None:
+def _check_charset(message: str, encoding: str, signature: Signature | None, where: str) -> None:
     try:
         message.encode(encoding)
     except UnicodeEncodeError as error:
         char = message[error.start]
+        place = " of the signature" if signature and char in signature.text else ""
         raise ConfigError(
-            f"{where}: take out {char!r} (U+{ord(char):04X}); {encoding} has no such character."
+            f"{where}: take out {char!r} (U+{ord(char):04X}){place}; {encoding} has no such character."
         ) from error
 
 
@@ -167,7 +168,7 @@ class Catalogue:
        carrier has on file are the ones it lets pass.
     2. Else the configured texts for the purpose, over the built-in ones of the purpose (of `generic`, if it has none),
        locale by locale.
-    Among these `pick_locale` chooses; where neither the wanted nor the default locale fits, the alphabetically first.
+    Among these `pick_locale` chooses; where neither the wanted nor the default locale fits, `standing_in`.
     """
 
     def __init__(
@@ -199,8 +200,7 @@ class Catalogue:
     def text(self, purpose: str, locale: str | None, default_locale: str) -> Text:
         """The text for a person who asked for `locale`. Never fails: some text always fits."""
         texts = self.texts(purpose)
-        last_resort = pick_locale(default_locale, texts, min(texts))
-        return texts[pick_locale(locale, texts, last_resort)]
+        return texts[pick_locale(locale, texts, standing_in(default_locale, texts))]
 
     def check(self, purpose: str, default_locale: str, check: Callable[[Text], Parts]) -> dict[str, Parts]:
         """The parts of every text for `purpose`, as `check` (usually `check_text`) counts them; for start-up.
@@ -224,6 +224,11 @@ class Catalogue:
                 left_out[locale] = str(error)
         self._left_out[purpose] = left_out
         return parts
+
+
+def standing_in(default_locale: str, texts: Mapping[str, Text]) -> str:
+    """The locale for people whose own has no text: the default one, else English, else the alphabetically first."""
+    return pick_locale(default_locale, texts, pick_locale("en", texts, min(texts)))
 
 
 def _parsed(sources: Mapping[str, Mapping[str, str]], where: str) -> dict[str, dict[str, Text]]:

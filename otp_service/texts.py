@@ -70,7 +70,9 @@ class Text:
         try:
             tree = _TEMPLATES.parse(source)
         except TemplateSyntaxError as error:
-            raise ConfigError(f"{where}: write each variable as {{{{ name }}}}: {error.message}.") from error
+            raise ConfigError(
+                f"{where}: write each variable as {{{{ name }}}}: {(error.message or '').rstrip('.')}."
+            ) from error
         pieces = [piece for output in tree.find_all(nodes.Output) for piece in output.nodes]
         if not all(isinstance(piece, nodes.Name | nodes.TemplateData) for piece in pieces):
             raise ConfigError(f"{where}: write {{{{ name }}}} only, without filters, attributes, calls or literals.")

@@ -378,7 +378,8 @@ class TestTheEnvironment:
             ("OTP_CLIENTS__SHP__REQUIRE", 'did you mean "shop"?'),
             ("OTP_PURPOSES__LOGN__TTL", 'did you mean "login"?'),
             ("OTP_SERVICE__BIND__PORT", "service.bind is a value"),
-            ("OTP_CHANNELS__PRIMARY", "channels"),
+            ("OTP_CHANNELS__PRIMARY", "name one of it and a key, as OTP_CHANNELS__<NAME>__<KEY>"),
+            ("OTP_ROUTING__REGIONS__CN", "routing.regions is a value"),
             ("OTP_SERVICE__", "unknown key"),
         ],
     )
@@ -389,6 +390,20 @@ class TestTheEnvironment:
         assert variable in text
         assert hint in text
         assert "hunter2" not in text
+
+    def test_is_named_only_where_it_is_at_fault(self) -> None:
+        """Not where one key of a table came from it, and others of the file are wrong together."""
+        key = tables()["service"]["fingerprint_key"]
+        wrong = refusal({"OTP_SERVICE__ADMIN_BIND": "127.0.0.1:9009"}, service__secret_keys=[f"a:{key}"])
+
+        assert "must all differ" in wrong
+        assert "OTP_SERVICE__ADMIN_BIND" not in wrong
+
+
+def test_a_configuration_that_bounds_no_wrong_codes_is_warned_of() -> None:
+    today = datetime.date(2026, 1, 31)
+    assert not any("limits.failures" in line for line in read().warnings(today))
+    assert any("limits.failures" in line for line in read(limits__failures=[]).warnings(today))
 
 
 class TestSecretFiles:

@@ -497,6 +497,8 @@ def test_a_gbk_channel_refuses_what_gbk_has_not(char: str) -> None:
         check("{{ code }} " + char, encoding="gbk")
     with pytest.raises(ConfigError, match="gbk"):
         check(BRANDED, encoding="gbk", variables={"brand": f"x {char}"})
+    with pytest.raises(ConfigError, match=r"U\+[0-9A-F]+\) of the signature; gbk has no such character"):
+        check("{{ code }}", encoding="gbk", signature=Signature(f"x {char}", "front"))
 
 
 def gbk_characters_ending_in(second: int) -> list[str]:
@@ -613,7 +615,10 @@ def test_an_unknown_locale_gets_the_default_one(locale: str | None, source: str)
 
 
 def test_a_default_locale_without_a_text_still_gets_one() -> None:
-    assert Catalogue({}).text("login", "it", "is").source == DEFAULT_TEXTS["login"]["de"]
+    """English, which most can read; else the first there is."""
+    assert Catalogue({}).text("login", "it", "is").source == DEFAULT_TEXTS["login"]["en"]
+    own = {"login": {"ko": "{{ code }} k", "ja": "{{ code }} j"}}
+    assert Catalogue({}, own).text("login", "it", "is").source == "{{ code }} j"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,20 @@ from otp_service.store import RedisStandings, Trips
 from otp_service.verification import Delivery
 from otp_service.verifier import ResendRequest, Started
 from tests.raw_gateway import RawGateway, http_answer, says
-from tests.world import ACCEPTED, FINGERPRINT, MOVABLE, NUMBER, PATIENCE, SHOP, UNLIMITED, Server, World, refused, until
+from tests.world import (
+    ACCEPTED,
+    FINGERPRINT,
+    MOVABLE,
+    NUMBER,
+    PATIENCE,
+    SHOP,
+    UNLIMITED,
+    FakeGateway,
+    Server,
+    World,
+    refused,
+    until,
+)
 
 DOWN = TryResult(Outcome.RETRYABLE, Reason.NETWORK, "refused")
 BUSY = TryResult(Outcome.RETRYABLE, None, "busy", retry_after=40.0, overloaded=True)
@@ -83,6 +96,28 @@ def test_a_send_goes_only_by_the_channels_of_its_route(world: World) -> None:
     world.start("+8613912345678")
     world.deliver()
     assert [len(gateway.inbox) for gateway in world.gateways] == [1, 1]
+
+
+def test_a_send_by_a_channel_that_no_worker_knows_yet_waits_for_one_that_does(world: World) -> None:
+    """A changed configuration reaches one process after the other."""
+    before, after = world.rules.channels, (ChannelRule("new"),)
+    id = world.with_rules(channels=after).start().verification.id
+    world.with_rules(channels=before).deliver()
+    assert world.get(id).delivery is Delivery.QUEUED
+    world.gateways.append(FakeGateway("new"))
+    world.move_clock(9)
+    world.with_rules(channels=after).deliver()
+    assert (world.get(id).delivery, [one.channel for one in world.get(id).tries]) == (Delivery.ACCEPTED, ["new"])
+
+
+def test_a_send_whose_channel_is_gone_for_good_ends_expired_before_its_code(world: World) -> None:
+    world.freeze_clock()
+    id = world.start(channel="backup").verification.id
+    world.with_rules(channels=world.rules.channels[:1]).deliver()
+    assert world.get(id).delivery is Delivery.QUEUED
+    world.move_clock(275)
+    world.deliver()
+    assert world.get(id).delivery is Delivery.EXPIRED
 
 
 def test_a_resend_that_excludes_the_last_channel_goes_another_way_first(world: World) -> None:
@@ -298,6 +333,16 @@ def test_a_message_that_we_can_not_write_says_nothing_of_its_channel(world: Worl
     assert (world.gateways[0].inbox, world.gateways[1].inbox, probed) == ([], [], b"0")
     assert probe(world, "next"), id
     assert [round(one.calls) for one in sky.standings.values()] == [10, 0]
+
+
+def test_a_message_that_this_worker_can_not_write_yet_is_left_to_one_that_can(world: World) -> None:
+    """A new secret key, or purpose, that the API has before the worker: a rolling change loses no send."""
+    before, later = world.keyring, ("later", bytes(range(32, 64)))
+    id = world.with_keyring(Keyring([later], FINGERPRINT)).start().verification.id
+    world.with_keyring(before).deliver()
+    world.with_keyring(Keyring([later], FINGERPRINT)).move_clock(9)
+    world.deliver()
+    assert (world.get(id).delivery, world.gateways[0].codes) == (Delivery.ACCEPTED, [world.code_of(id)])
 
 
 def test_an_open_channel_is_passed_over_and_the_person_waits_for_nothing(world: World) -> None:

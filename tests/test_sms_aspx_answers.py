@@ -120,6 +120,14 @@ UNKNOWN = [
     b"<returnsms><returnstatus>Success</returnstatus><failList><item>13800138000</item></failList></returnsms>",
     xml(returnstatus="Faild", taskID="93390617", message="用户名或密码错误"),
     xml(returnstatus="Faild", successCounts="1"),
+    *(xml(returnstatus="Faild", message="密码错", successCounts=count) for count in ("1条", "1/1", "+1", "１", "1e0")),
+    xml(returnstatus="Faild", message="系统繁忙", taskID="<id>93390617</id>"),
+    as_json(returnstatus="Faild", message="系统繁忙", taskID={"id": "93390617"}),
+    as_json(returnstatus="Faild", message="密码错", successCounts=[1]),
+    as_json(respCode="00105", failList=[{"phone": MOBILE, "respCode": "00000"}]),
+    as_json(respCode="00005", failList=[{"phone": MOBILE, "respCode": "0000"}]),
+    xml(returnstatus="Faild", message="密码错", taskID=f"<phone>{MOBILE}</phone><returnsms>00000 </returnsms>"),
+    b'{"returnstatus": "Success", "successCounts": NaN}',
 ]
 
 

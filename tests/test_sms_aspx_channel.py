@@ -251,7 +251,11 @@ def test_a_balance_that_is_no_number_is_none(given: str) -> None:
             says(http_answer(body="<r><returnstatus>Faild</returnstatus><message>密码错误</message></r>".encode())),
             "密码错误",
         ),
-        (says(http_answer(body=b"<r><returnstatus>Success</returnstatus><overage>overage</overage></r>")), "no reason"),
+        (
+            says(http_answer(body=b"<r><returnstatus>Success</returnstatus><overage>overage</overage></r>")),
+            "can be read",
+        ),
+        (says(http_answer(body=b"<r><returnstatus>Faild</returnstatus></r>")), "no reason"),
         (resets, "broke"),
     ],
 )

@@ -16,6 +16,7 @@ from otp_service.cli.output import print_json
 from otp_service.cli.text_findings import of_texts
 from otp_service.cli.typed import as_typed
 from otp_service.config import Config
+from otp_service.config.channel import ChannelSection
 from otp_service.errors import ConfigError
 
 _COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
@@ -46,10 +47,12 @@ def _examine(path: Path | None, number: str | None, channel: str | None) -> Iter
     except ConfigError as error:
         yield from (Finding(Level.FAIL, "config", line) for line in str(error).splitlines())
         return
+    chosen = _chosen(loaded, channel)
     yield Finding(Level.OK, "config", "every key is known and in order")
     for warning in loaded.warnings(datetime.datetime.now(datetime.UTC).date()):
         yield Finding(Level.WARN, "config", warning)
     yield from findings.of_config(loaded)
+    yield from findings.of_keys(loaded)
     yield from findings.of_redis(loaded)
     for entry in loaded.channels:
         yield from findings.of_channel(entry)
@@ -57,13 +60,13 @@ def _examine(path: Path | None, number: str | None, channel: str | None) -> Iter
     if loaded.challenge:
         yield from findings.of_challenge(loaded.challenge)
     if number:
-        yield from _send(loaded, channel, number)
+        yield from findings.of_real_send(loaded, chosen, number)
 
 
-def _send(loaded: Config, name: str | None, number: str) -> Iterator[Finding]:
+def _chosen(loaded: Config, name: str | None) -> ChannelSection:
     chosen = next((entry for entry in loaded.channels if name in {None, entry.name}), None)
     if chosen is None:
         raise click.BadParameter(
             f"there are {', '.join(entry.name for entry in loaded.channels)}", param_hint="--channel"
         )
-    yield from findings.of_real_send(loaded, chosen, number)
+    return chosen

@@ -15,7 +15,17 @@ from otp_service.config.channel import ChannelSection
 from otp_service.errors import ConfigError, InvalidRecipient
 from otp_service.messages import minutes_left
 from otp_service.policy import EVERYBODY
-from otp_service.ports import Balance, CaptchaDown, CaptchaRefused, ChannelError, Message, NoBalance, Outcome, TryResult
+from otp_service.ports import (
+    Balance,
+    CaptchaDown,
+    CaptchaRefused,
+    ChannelError,
+    Message,
+    NoBalance,
+    Outcome,
+    StoreDown,
+    TryResult,
+)
 from otp_service.recipient import parse as parse_recipient
 from otp_service.store.facts import NO_EVICTION, NO_FENCE, ServerFacts, Unreachable
 
@@ -50,12 +60,6 @@ def of_config(config: Config) -> Iterator[Finding]:
         yield Finding(
             Level.WARN, "clients", "none is configured, so nobody can call; make one with `otp-service keys new`"
         )
-    for client in config.clients:
-        if client.key_hashes:
-            yield Finding(Level.OK, f"client {client.name}", f"{len(client.key_hashes)} active keys")
-        else:
-            mend = f"it has no key and can't call; make one with `otp-service keys new {client.name}`"
-            yield Finding(Level.WARN, f"client {client.name}", mend)
     for name, lists in config.number_lists[0].items():
         where = "recipients" if name == EVERYBODY else f"recipients of {name}"
         text = f"{len(lists.block)} entries block and {len(lists.allow)} allow numbers and beginnings"
@@ -63,6 +67,24 @@ def of_config(config: Config) -> Iterator[Finding]:
     if config.test_numbers:
         text = f"{len(config.test_numbers)} numbers have fixed codes; allow them where nothing real is guarded"
         yield Finding(Level.WARN, "test numbers", text)
+
+
+def of_keys(config: Config) -> Iterator[Finding]:
+    """Of each client; asks Redis which keys are revoked, where it answers."""
+    try:
+        with wiring.revocations(config) as revocations:
+            revoked = {one.id for one in revocations.look()}
+    except StoreDown:
+        revoked = set()
+    for client in config.clients:
+        ids = [key_hash.partition(":")[0] for key_hash in client.key_hashes]
+        active = [id for id in ids if id not in revoked]
+        if active:
+            yield Finding(Level.OK, f"client {client.name}", f"{len(active)} active keys")
+        else:
+            lacks = "all of its keys are revoked, so it" if ids else "it has no key and"
+            mend = f"{lacks} can't call; make one with `otp-service keys new {client.name}`"
+            yield Finding(Level.WARN, f"client {client.name}", mend)
 
 
 def of_redis(config: Config) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -95,7 +96,9 @@ def _ask(given: dict[str, Any], yes: bool) -> Answers:
         if given[name] is not None:
             return str(given[name])
         if not yes:
-            return str(click.prompt(question, default=default, hide_input=hide, show_default=not hide, err=True))
+            # Without a terminal there is no echo to switch off, and Python would warn of that in its own words.
+            hidden = hide and sys.stdin.isatty()
+            return str(click.prompt(question, default=default, hide_input=hidden, show_default=not hide, err=True))
         if default is None:
             raise click.UsageError(f"--yes asks nothing, so give --{name}")
         return default

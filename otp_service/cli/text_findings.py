@@ -9,7 +9,7 @@ from otp_service.config import Config
 from otp_service.config.channel import ChannelSection
 from otp_service.config.channel_texts import ChannelTexts
 from otp_service.locales import pick_locale
-from otp_service.messages import other_times
+from otp_service.messages import other_times, standing_in
 
 
 def of_texts(config: Config, channel: ChannelSection) -> Iterator[Finding]:
@@ -24,7 +24,7 @@ def of_texts(config: Config, channel: ChannelSection) -> Iterator[Finding]:
 
 def _doubts(config: Config, said: ChannelTexts, purpose: str) -> Iterator[str]:
     rules, texts, left_out = config.purposes[purpose], said.catalogue.texts(purpose), said.catalogue.left_out(purpose)
-    default = pick_locale(rules.locale, texts, min(texts))
+    default = standing_in(rules.locale, texts)
     if left_out:
         locale, why = next(iter(left_out.items()))
         lines = [key for key in ("webotp_host", "android_hash") if getattr(rules, key)]

@@ -68,9 +68,28 @@ def explain(
         if about and (about[1] in keys_of(owner) or found["type"] in _TAG_KINDS):
             # A check of a whole table says itself which of its keys is meant.
             path, explanation = (*path, about[1]), explanation[about.end() :]
-        origin = next((name for held, name in variables.items() if held[: len(path)] == path[: len(held)]), "")
+        origin = _origin(path, tables, variables)
         lines.append(f"{show(path, tables)}{f' (from {origin})' if origin else ''}: {explanation}")
     return lines
+
+
+def _origin(path: Path, tables: Mapping[str, Any], variables: Mapping[Path, str]) -> str:
+    """The variable that brought it. Of a whole table only where no file has a share in it."""
+    if held := next((held for held in variables if held == path[: len(held)]), None):
+        return variables[held]
+    within = {held: name for held, name in variables.items() if held[: len(path)] == path}
+    table: Any = tables
+    for step in path:
+        table = _inner(table, step)
+    keys = set(table) if isinstance(table, Mapping) else set()
+    return next(iter(within.values()), "") if keys <= {held[len(path)] for held in within} else ""
+
+
+def _inner(table: Any, step: str | int) -> Any:
+    try:
+        return table[step]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _founded(error: ValidationError) -> list[ErrorDetails]:

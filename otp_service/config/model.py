@@ -81,6 +81,7 @@ class Config(Section):
         """What works, but hardly as meant."""
         return [
             *(f"channels.{channel.name}.{line}" for channel in self.channels for line in channel.warnings()),
+            *(() if self.limits.failures else ("limits.failures is empty, so nobody who tries codes is made to wait",)),
             *(f"challenge.{line}" for line in (self.challenge.warnings() if self.challenge else ())),
             *(
                 f"test_numbers[{index}]: its last day, {entry.until}, is over"

@@ -101,7 +101,7 @@ class _Reading:
             key, here = step
             path = (*path, key)
         if not isinstance(here, dict):
-            self._faults.append(f"{variable}: {explain.show(path, self.tables)} is a value, it has no keys")
+            self._refuse_key(variable, path)
             return
         key = _spelling(here, words[-1])
         here.pop(_twin(key), None)
@@ -119,8 +119,14 @@ class _Reading:
             return key, here.setdefault(key, [] if not path and key in Config.named_lists() else {})
         if isinstance(here, list):
             return self._item(here, path, word, variable)
-        self._faults.append(f"{variable}: {explain.show(path, self.tables)} is a value, it has no keys")
+        self._refuse_key(variable, path)
         return None
+
+    def _refuse_key(self, variable: str, path: explain.Path) -> None:
+        what = "is a value, it has no keys"
+        if len(path) == 1 and path[0] in Config.named_lists():
+            what = f"is a list; name one of it and a key, as OTP_{str(path[0]).upper()}__<NAME>__<KEY>"
+        self._faults.append(f"{variable}: {explain.show(path, self.tables)} {what}")
 
     def _item(self, items: list[Any], path: explain.Path, word: str, variable: str) -> tuple[int, Any] | None:
         """The item of that name; where no file named any, the environment may bring its own."""

@@ -273,6 +273,7 @@ class Delivery:
         try:
             return self._composer.compose(current.entry, begun)
         except (SealBroken, KeyError) as error:
-            # Old records outlive a configuration: say so in the try, where `doctor` and the operator look.
+            # Old records outlive a configuration, and new ones are there before all workers have theirs: it is said in
+            # the try, where `doctor` and the operator look, and tried again, maybe by a worker that can.
             _LOG.error("can't compose", id=current.entry.id, error=type(error).__name__)
-            return TryResult(Outcome.REJECTED, Reason.CONFIG, f"the message can't be written: {type(error).__name__}")
+            return TryResult(Outcome.RETRYABLE, Reason.CONFIG, f"the message can't be written: {type(error).__name__}")

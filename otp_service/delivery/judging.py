@@ -45,6 +45,9 @@ def verdict(plan: Plan, step: NoChannel, rests: Mapping[str, float]) -> tuple[Ve
         for channel in plan.route
         if channel not in step.closed
     }
+    if not plan.route and not step.may_have_sent:
+        # Who accepted it goes by another configuration: so does, or will soon, another worker, or this one.
+        return again(step.left)
     if waits and (step.retryable or plan.waits.keys() & waits.keys()):
         ending, delay = again(step.left, min(waits.values()))
         return (Verdict.DONE if ending is Verdict.EXPIRED and step.may_have_sent else ending), delay

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from otp_service import store
 from otp_service.admission import Admission
+from otp_service.availability import blocked_until
 from otp_service.calls import StartRequest
 from otp_service.charging import common_limits
 from otp_service.config import Config
@@ -20,6 +21,7 @@ from otp_service.policy import MIN_LIFE_TO_RESEND_MS, Client, Rules
 from otp_service.ports import FullLimits, Hindrance, HookState, Installation, Origin, StoreDown
 from otp_service.recipient import Recipient
 from otp_service.recipient import parse as parse_recipient
+from otp_service.routes import eligible
 from otp_service.verification import Status, Verification
 from otp_service.verifier import Verifier
 from otp_service.wiring.api import build_keyring
@@ -186,15 +188,26 @@ class _Tracer:
         if to is None:
             return full
         try:
-            return replace(full, hindrances=[*self._held(to), *full.hindrances])
+            return replace(full, hindrances=[*self._held(clients, to), *full.hindrances])
         except StoreDown:
-            return replace(full, unknown=["pauses of sends", *full.unknown])
+            return replace(full, unknown=["pauses of sends and channels", *full.unknown])
 
-    def _held(self, to: Recipient) -> Iterator[Hindrance]:
-        """An operator's pause, of all sends or of this number's."""
+    def _held(self, clients: Sequence[str], to: Recipient) -> Iterator[Hindrance]:
+        """An operator's pause, of all sends or of this number's, and where every channel is paused or out of order."""
         sky = self.store.sky([channel.name for channel in self.config.channels])
         if until := sky.pauses.until(sky.now, to.e164, to.region):
             yield Hindrance("paused", until, detail="by an operator; `otp-service status` says by whom")
+        rules = self.config.rules().channels
+        for client in self.config.clients:
+            blocked = {
+                purpose: until
+                for purpose in client.purposes
+                if client.name in clients
+                and (until := blocked_until(eligible(rules, client.name, purpose, to), sky, sky.now))
+            }
+            if blocked:
+                detail = f"every channel of {', '.join(blocked)} is out of order or paused; see `otp-service status`"
+                yield Hindrance("channels", min(blocked.values()), client.name, detail)
 
 
 def _not_served(rules: Rules, client: Client, to: Recipient) -> Iterator[Hindrance]:

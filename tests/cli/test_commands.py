@@ -218,6 +218,16 @@ class TestInit:
         assert command.status == 0
         assert Path("otp.toml").read_text() != before
 
+    def test_takes_its_answers_from_a_pipe(self, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a word of Python's on an echo that no pipe has."""
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n\nhunter2\n\n\nHK\n"))
+        command("init")
+
+        assert command.status == 0
+        assert "Warning" not in command.err
+        assert "Password: Signature" in command.err
+        assert config.load(Path("otp.toml"), {}).channels[0].password.get_secret_value() == "hunter2"
+
     def test_takes_every_answer_as_a_flag(self, command: Command) -> None:
         """Whatever characters they hold; a text of one's own serves every purpose."""
         given = ["--url", "https://sms.example.com/v2sms.aspx", "--account", 'a"b', "--password", "p\\w'%\"é"]

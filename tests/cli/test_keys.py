@@ -59,6 +59,11 @@ class TestRevoke:
         assert command.status == 0
         assert [row["state"] for row in listed(command)] == ["active"]
 
+    def test_is_seen_by_doctor(self, command: Command, key: str) -> None:
+        assert "ok   client app: 1 active keys" in command("doctor")
+        command("keys", "revoke", key[4:12])
+        assert "warn client app: all of its keys are revoked, so it can't call; make one with" in command("doctor")
+
     def test_takes_an_id_that_this_file_does_not_know(self, command: Command, key: str) -> None:
         """Another host's file may have it; the list shows it as nobody's."""
         assert command("keys", "revoke", "zzzzzzzz").startswith("zzzzzzzz is revoked;")

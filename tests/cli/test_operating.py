@@ -183,6 +183,9 @@ class TestStatus:
         assert command.status == 1
         assert "trouble\tevery channel is out of order or paused" in said
         assert {row[0] for row in rows(said, "pause")} == {"channel:primary", "channel:backup"}
+        refused = command("trace", "13800139040", **running.environ)
+        assert [row[0] for row in rows(refused, "limit")] == ["channels"]
+        assert "of login, signup, password_reset is out of order or paused" in refused
         for name in ("primary", "backup"):
             command("channels", "resume", name, **running.environ)
         until_it_goes_by("primary", command, running)

@@ -58,6 +58,8 @@ class TestDoctor:
             assert "ok   send by primary: accepted by the gateway" in healthy
             assert "FAIL" not in healthy
 
+            assert command("doctor", "--channel", "nope", **environ) == ""
+            assert "Invalid value for --channel: there are primary" in command.err
             wrong = command("doctor", "--json", **environ, OTP_CHANNELS__PRIMARY__PASSWORD="hunter2")
             assert command.status == 1
             assert levels(wrong)["channel primary"] == "FAIL"

@@ -35,7 +35,7 @@ def test_languages_that_do_not_fit_are_named_with_the_reason() -> None:
 
 def test_a_default_language_without_a_text_is_named_with_the_one_that_stands_in() -> None:
     [line] = doubts(purposes__login__locale="xx-YY")
-    assert line.startswith('purposes.login.locale = "xx-YY" has no text, so de stands in; write one of ')
+    assert line.startswith('purposes.login.locale = "xx-YY" has no text, so en stands in; write one of ')
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,7 @@ def test_a_list_whose_compression_was_cut_gives_the_rows_that_came() -> None:
     [
         "<returnsms><errorstatus><error>1</error><remark>用户名或密码不能为空</remark></errorstatus></returnsms>".encode(),
         '{"error":"1005","remark":"密码错了","statusbox":[]}'.encode(),
+        "<returnsms><returnstatus>Faild</returnstatus><message>用户名或密码错误</message></returnsms>".encode(),
         b"<html><body>cookie ok</body></html>",
         b'<!DOCTYPE a [<!ENTITY b "c">]><returnsms/>',
         b"",

@@ -9,15 +9,25 @@ from dataclasses import dataclass, replace
 from otp_service.channels.http import MAX_ANSWER, HttpAnswer
 from otp_service.channels.http_outcomes import CONFIG, UNKNOWN, Rule, by_status, refused, succeeded
 from otp_service.channels.sms_aspx import rules
-from otp_service.channels.sms_aspx.leaves import STATUS, WORDS, Leaves, UnreadableError, bare_id, read_leaves
+from otp_service.channels.sms_aspx.leaves import (
+    IDS,
+    NESTED,
+    STATUS,
+    WORDS,
+    Leaves,
+    UnreadableError,
+    bare_id,
+    read_leaves,
+)
 from otp_service.channels.words import gateway_words
 from otp_service.ports import Outcome, TryResult
 
 _CODE = re.compile(r"[0-9]{5}|0000")
 _COUNT = re.compile(r"(-?[0-9]{1,9})(\.0+)?")
+_SOME = re.compile(r"(?<!-)(?!0)\d")
 # 6 to 19 digits, hex or a UUID; some say 0, -1 or a nil UUID where there is none, or repeat the field's name.
 _TASK_ID = re.compile(r"(?=.*[1-9])[0-9A-Za-z][0-9A-Za-z-]{0,63}|(?=.*[A-Fa-f])[0-9A-Fa-f]{8,64}")
-_IDS = ("taskid", "smsid")
+_EVIDENCE = (*IDS, "successcounts")
 _PREFIXES = ("", "0", "86", "086", "0086")
 """Before our number, where an answer names it."""
 _ASKED = 1
@@ -147,9 +157,11 @@ def _failure(leaves: Leaves, words: str) -> _Finding:
 
 def _was_taken(leaves: Leaves) -> bool:
     """Evidence against a failure is taken from less than evidence for a success: an id within other words will do."""
-    words = re.findall("[0-9A-Za-z]{6,}", " ".join(leaves.values.get(name, "") for name in _IDS))
+    words = re.findall("[0-9A-Za-z]{6,}", " ".join(leaves.values.get(name, "") for name in IDS))
     given = _task_id(leaves) or next(filter(_TASK_ID.fullmatch, words), "")
-    return bool(given) or (_count(leaves, "successcounts") or 0) > 0
+    count = _count(leaves, "successcounts") or 0
+    no_number = _SOME.search(leaves.values.get("successcounts", "")) if count < 0 else None
+    return bool(given or no_number) or count > 0 or NESTED in [leaves.values.get(name) for name in _EVIDENCE]
 
 
 def _by_text(words: str) -> _Finding:
@@ -180,6 +192,8 @@ def _for_number(overall: _Finding, leaves: Leaves, mobile: str) -> _Finding:
     failed = _count(leaves, "failcount")
     listed = leaves.values.get("faillist", "") not in ("", "[]")
     unexplained = not ours and (leaves.rows or failed or listed)
+    if ours and overall.refusal is not None:
+        return _Finding(UNKNOWN, f"our number was taken, and the whole was not: {overall.words}")
     if overall.refusal is None and unexplained:
         return _Finding(UNKNOWN, f"accepted, but with failures that say nothing of our number: {overall.words}")
     return overall
@@ -212,7 +226,7 @@ def _count(leaves: Leaves, name: str) -> int | None:
 
 def _task_id(leaves: Leaves) -> str:
     """The gateway's id of the message; empty for the placeholders that stand where there is none."""
-    given = (bare_id(leaves.values.get(name, "")) for name in _IDS)
+    given = (bare_id(leaves.values.get(name, "")) for name in IDS)
     return next((one for one in given if _TASK_ID.fullmatch(one)), "")
 
 

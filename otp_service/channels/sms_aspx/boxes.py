@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 from otp_service.channels.sms_aspx.forms import MOST_ROWS, mainland_number
 from otp_service.channels.sms_aspx.leaves import UnreadableError, bare_id, decoded, refuse_declarations
 from otp_service.channels.sms_aspx.markup import plain, text_of
+from otp_service.channels.sms_aspx.rules import FAILURE_WORDS
 from otp_service.channels.words import gateway_words
 from otp_service.ports import ChannelError, Reply, Report
 
@@ -134,6 +135,9 @@ def _from_tree(root: ElementTree.Element, kind: str) -> Sequence[Fields]:
     refusal = next((one for one in root.iter() if _name(one) == "errorstatus"), None)
     if not rows and refusal is not None:
         raise _refused(_of(refusal).get("remark", ""))
+    said = _of(root)
+    if not rows and said.get("returnstatus", "").lower() in FAILURE_WORDS:
+        raise _refused(said.get("message", ""))
     return [_of(row) for row in rows]
 
 

@@ -114,5 +114,7 @@ def _balance(leaves: Leaves, form: Form) -> Balance:
     status, amount = leaves.first(("returnstatus",)).lower(), _AMOUNT.fullmatch(leaves.first(("overage",)))
     if status not in SUCCESS_WORDS or amount is None:
         words = gateway_words(leaves.first(WORDS), form.secrets)
+        if status in SUCCESS_WORDS:
+            raise ChannelError("the gateway took the balance query, and its answer has no balance that can be read")
         raise ChannelError(f"the gateway refused the balance query: {words or 'it gave no reason'}")
     return Balance(amount[1].replace(",", ""), gateway_words(leaves.first(("payinfo",)), form.secrets))

@@ -13,6 +13,7 @@ from otp_service.channels.sms_aspx.markup import is_whole, plain, text_of
 
 STATUS = ("returnstatus", "returnsms")
 WORDS = ("message", "respdesc", "remark")
+IDS = ("taskid", "smsid")
 KNOWN = (
     *STATUS,
     *WORDS,
@@ -33,7 +34,7 @@ _COMMAS = re.compile("[,;|/，；、]")
 _PAIR = re.compile(r"(?<![0-9])((?:\+|00)?(?:86)?0?1[0-9]{10})\s*[:=|, ：]\s*([0-9]{5}(?![0-9])|[\u4e00-\u9fff]{2,40})")
 _LIST = re.compile(r"<faillist>\s*<(?!/)")
 _MAX_INTEGER_DIGITS = 40
-_NESTED = "(nested)"
+NESTED = "(nested)"
 """Stands for a value that has parts of its own: it is there, and it is not one word."""
 
 
@@ -171,7 +172,9 @@ def _members(text: str) -> list[tuple[str, Any]]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, strict=False, object_pairs_hook=_Object, parse_int=_integer, parse_float=str)
+        return json.loads(
+            text, strict=False, object_pairs_hook=_Object, parse_int=_integer, parse_float=str, parse_constant=str
+        )
     except (ValueError, RecursionError):
         raise UnreadableError("the answer is not whole JSON") from None
 
@@ -190,7 +193,7 @@ def _scalars(members: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
         elif isinstance(value, str):
             yield name, value
         elif isinstance(value, (list, _Object)) and value != []:
-            yield name, _NESTED
+            yield name, NESTED
 
 
 def _json_rows(value: Any) -> Iterator[tuple[str, str]]:
@@ -226,8 +229,9 @@ def _from_tree(root: ElementTree.Element, *, salvaged: bool = False) -> Leaves:
         found = [] if element is root else _rows(leaves)
         rows += found
         pairs += [] if found else leaves
-        if _name(element).lower() == "faillist" and len(element):
-            pairs.append(("faillist", _NESTED))
+        name = _name(element).lower()
+        if len(element) and (name == "faillist" or (name in IDS and not found)):
+            pairs.append((name, NESTED))
     values = _gather(pairs)
     return Leaves(values, rows + _listed(values), salvaged)
 
@@ -252,7 +256,7 @@ def _from_pieces(markup: str) -> Leaves:
     # A blank here may be the indent before a nested tag.
     pairs = [pair for found in _LEAF.finditer(rest) if found[2].strip() for pair in _unescaped(found.groups())]
     if _LIST.search(rest):
-        pairs.append(("faillist", _NESTED))
+        pairs.append(("faillist", NESTED))
     values = _gather(pairs)
     return Leaves(values, rows + _listed(values), salvaged=True, cut=not is_whole(markup))
 
