@@ -11,7 +11,6 @@ local LETTERS = {created = 'c', resent = 'r', mismatch = 'm', approved = 'a', pe
 -- Where a record keeps what its own start was answered: its id begins with the nonce of that, so no name is needed. That it
 -- was created, pends, and nobody has tried a code is true of every start, so only the rest is kept.
 local OF_START = 'r'
-local STARTED = 'cp%s0 0 1 %s'
 local function of_request(nonce) return 'r:' .. nonce end
 
 -- A request is known by its nonce, so that one whose reply was lost can be asked again and counts once. What it was
@@ -21,8 +20,12 @@ local function remember(k, result, now, name)
   local s = snapshot(result, now, k.r)
   local status, delivery, attempts, sends, resend = unpack(s[3], 1, CHANGING)
   local wait = int(resend - now)
-  put(k, {name, name == OF_START and LETTERS[delivery] .. wait or LETTERS[result] .. LETTERS[status] ..
-    LETTERS[delivery] .. table.concat({now - k.r[F.created], attempts, sends, wait}, ' ')})
+  if name == OF_START then
+    put(k, {name, LETTERS[delivery] .. wait})
+  else
+    put(k, {name, LETTERS[result] .. LETTERS[status] .. LETTERS[delivery] .. table.concat({now - k.r[F.created],
+      attempts, sends, wait}, ' ')})
+  end
   return s
 end
 
@@ -36,9 +39,14 @@ local function replay(k, nonce, name)
   local kept = k.r[name]
   if not kept then return nil end
   redis.call('HSET', k.record, name, kept)
-  if name == OF_START then kept = string.format(STARTED, string.match(kept, '^(.)(%d+)$')) end
-  local result, status, delivery, after, attempts, sends, resend =
-    string.match(kept, '^(.)(.)(.)(%-?%d+) (%d+) (%d+) (%-?%d+)$')
+  local result, status, delivery, after, attempts, sends, resend
+  if name == OF_START then
+    result, status, after, attempts, sends = LETTERS.created, LETTERS.pending, 0, '0', '1'
+    delivery, resend = string.match(kept, '^(.)(%d+)$')
+  else
+    result, status, delivery, after, attempts, sends, resend =
+      string.match(kept, '^(.)(.)(.)(%-?%d+) (%d+) (%d+) (%-?%d+)$')
+  end
   local told = {}
   for word, letter in pairs(LETTERS) do told[letter] = word end
   local moment = k.r[F.created] + after
