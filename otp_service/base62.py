@@ -22,7 +22,7 @@ class Base62:
     def encode(self, raw: bytes) -> str:
         number, pairs = int.from_bytes(raw, "big"), []
         for _ in range(self.digits // 2):
-            number, pair = divmod(number, 3844)
+            number, pair = divmod(number, len(_PAIRS))
             pairs.append(_PAIRS[pair])
         pairs.reverse()
         return "".join(pairs)

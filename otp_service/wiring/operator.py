@@ -198,12 +198,11 @@ class _Tracer:
         if until := sky.pauses.until(sky.now, to.e164, to.region):
             yield Hindrance("paused", until, detail="by an operator; `otp-service status` says by whom")
         rules = self.config.rules().channels
-        for client in self.config.clients:
+        for client in (one for one in self.config.clients if one.name in clients):
             blocked = {
                 purpose: until
                 for purpose in client.purposes
-                if client.name in clients
-                and (until := blocked_until(eligible(rules, client.name, purpose, to), sky, sky.now))
+                if (until := blocked_until(eligible(rules, client.name, purpose, to), sky, sky.now))
             }
             if blocked:
                 detail = f"every channel of {', '.join(blocked)} is out of order or paused; see `otp-service status`"

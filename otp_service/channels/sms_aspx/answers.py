@@ -25,6 +25,7 @@ from otp_service.ports import Outcome, TryResult
 _CODE = re.compile(r"[0-9]{5}|0000")
 _COUNT = re.compile(r"(-?[0-9]{1,9})(\.0+)?")
 _SOME = re.compile(r"(?<!-)(?!0)\d")
+"""In a count that is no number, as `1条`: a digit that speaks for a message, where 0 and -1 do not."""
 # 6 to 19 digits, hex or a UUID; some say 0, -1 or a nil UUID where there is none, or repeat the field's name.
 _TASK_ID = re.compile(r"(?=.*[1-9])[0-9A-Za-z][0-9A-Za-z-]{0,63}|(?=.*[A-Fa-f])[0-9A-Fa-f]{8,64}")
 _EVIDENCE = (*IDS, "successcounts")
@@ -160,8 +161,8 @@ def _was_taken(leaves: Leaves) -> bool:
     words = re.findall("[0-9A-Za-z]{6,}", " ".join(leaves.values.get(name, "") for name in IDS))
     given = _task_id(leaves) or next(filter(_TASK_ID.fullmatch, words), "")
     count = _count(leaves, "successcounts") or 0
-    no_number = _SOME.search(leaves.values.get("successcounts", "")) if count < 0 else None
-    return bool(given or no_number) or count > 0 or NESTED in [leaves.values.get(name) for name in _EVIDENCE]
+    counted = count > 0 or (count < 0 and _SOME.search(leaves.values.get("successcounts", "")) is not None)
+    return bool(given) or counted or NESTED in [leaves.values.get(name) for name in _EVIDENCE]
 
 
 def _by_text(words: str) -> _Finding:
