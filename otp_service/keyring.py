@@ -184,7 +184,7 @@ class Keyring:
 
         Where it stands is its nonce as well, so that none is kept beside it: an id has 96 random bits, and with the
         field behind them that is the RBG-based construction of NIST SP 800-38D §8.2.2. So a place must have one text
-        for good, as a number, its mask and what a request says of itself have.
+        for good, as a number, its mask, the mask of a prefix and the body of one request have.
         """
         place = _framed(verification_id, field)
         return self._cipher(kid).encrypt(place, text.encode(), place)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.errors import InvalidRecipient
+from otp_service.pumping import prefix_mask
 from otp_service.recipient import NEVER_SENT, LineType, Recipient, parse
 
 E164 = "+8613800138000"
@@ -315,6 +316,18 @@ def test_neither_repr_nor_str_shows_the_number() -> None:
 def test_a_recipient_knows_its_parts() -> None:
     assert parse(NATIONAL, "CN") == Recipient(E164, 86, "CN", NATIONAL, LineType.MOBILE)
     assert parse(E164, "").prefix == "+861380013"
+
+
+@pytest.mark.parametrize("prefix", ["+861380013", "+44740012", "+1202555", "+29051", "+390612345", "+6834"])
+def test_neighbours_have_one_mask_of_their_prefix(prefix: str) -> None:
+    """It is sealed under the name of the prefix, and a place must have one text for good."""
+    numbers = [phonenumbers.parse(f"{prefix}{last:04d}") for last in range(0, 10_000, 7)]
+    parts = [(number.country_code or 0, phonenumbers.national_significant_number(number)) for number in numbers]
+    assert {code for code, _ in parts} == {parts[0][0]}
+    masks = {
+        prefix_mask(Recipient(f"+{code}{national}", code, "ZZ", national, LineType.MOBILE)) for code, national in parts
+    }
+    assert len(masks) == 1
 
 
 def test_a_number_of_no_country_has_region_001() -> None:
