@@ -39,8 +39,10 @@ class Desk:
     def verifier(self) -> Verifier:
         return wiring.build_verifier(self.config)
 
-    def start(self, to: str = NUMBER) -> str:
-        asked = StartRequest(to, "login", client_ip="192.0.2.1", device="d", metadata={"order": "seven"})
+    def start(self, to: str = NUMBER, session: str | None = None) -> str:
+        asked = StartRequest(
+            to, "login", session=session, client_ip="192.0.2.1", device="d", metadata={"order": "seven"}
+        )
         return self.verifier().start(APP, asked).verification.id
 
     def acts(self) -> list[str]:

@@ -60,10 +60,10 @@ def test_what_is_counted_is_shown_and_forgotten(desk: Desk) -> None:
 
 
 def test_what_is_held_is_exported_and_erased(desk: Desk) -> None:
-    id = desk.start()
+    id = desk.start(session="s")
     document = desk.json("recipients", "export", NUMBER)
     assert [one["id"] for one in document["verifications"]] == [id]
-    assert {held["what"] for held in document["held"]} >= {"recipient", "cooldown", "queued_send"}
+    assert {held["what"] for held in document["held"]} >= {"recipient", "lookup", "cooldown", "queued_send"}
     said = desk("recipients", "erase", NUMBER, "--also-limits")
     assert "1 verification, 1 pending" in said
     document = desk.json("recipients", "export", NUMBER)
@@ -75,14 +75,14 @@ def test_what_waits_for_a_webhook_is_erased_too(masters: Cluster) -> None:
     scripts = Heard()
     with world_on(masters, scripts=scripts) as world:
         world.with_rules(listened=frozenset({"*"}))
-        id = world.start().verification.id
-        world.check(id, world.code_of(id))
+        id = world.start(session="s").verification.id
+        world.check(id, world.code_of(id), session="s")
         client, about = world.server.client, subject(world)
         row = {"channel": "primary", "name": "x", "outcome": "delivered", "recipient": about.recipient}
         client.xadd(KEYS.reports(), row)
         client.zadd(KEYS.orphans(), {b"no row": 1})
         kept = RedisPersonalData(client, world.keyring, webhooks=(HOOK,), scripts=scripts)
-        assert {one.kind for one in kept.held(about).holdings} >= {"event"}
+        assert {one.kind for one in kept.held(about).holdings} >= {"event", "lookup"}
         assert kept.erase(about, also_limits=True).counts["event"] > 0
         assert kept.held(about).verifications == []
     assert scripts.names >= {"erase", "hook_drop"}
